@@ -1,0 +1,1 @@
+"""Speed and accuracy against named peers, each script run as a module from the root of the repository."""

@@ -1,0 +1,111 @@
+"""The steady-state study: where does a steady-state loss lower the error on what was held out, and why.
+
+``python -m benchmarks.steady_state_loss run --cache FOLDER`` fits and scores, one file per task, and goes on from
+what is there; ``… render --cache FOLDER`` writes the table, the figure and the scores of all finished tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SETTINGS = {
+    "n_members": 4,
+    "n_steps": 150,
+    "validation_steps": 150,
+    "checkpoint_every": 150,
+    "n_folds": 3,
+    "pooling": "none",
+}
+
+
+def run(cache: Path, *, n_seeds: int, minutes: float, only: str) -> None:
+    """Do all tasks that have no file yet, until the time is up.
+
+    Parameters
+    ----------
+    cache
+        Folder of the files.
+    n_seeds
+        Rounds of seeds.
+    minutes
+        No task is begun later than this.
+    only
+        Tasks whose name begins so.
+    """
+    from benchmarks.steady_state_scores import score_task
+    from benchmarks.steady_state_tasks import plans
+    from semimech.evaluate import baseline_methods
+
+    cache.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    for plan in plans(n_seeds=n_seeds, settings=SETTINGS):
+        file = cache / f"{plan.name}.tsv"
+        if file.exists() or not plan.name.startswith(only):
+            continue
+        if time.monotonic() - began > 60 * minutes:
+            break
+        start = time.monotonic()
+        task = plan.make()
+        scores = score_task(task, task.arms, others=baseline_methods())
+        seconds = time.monotonic() - start
+        write_table(task.workshop.chosen().assign(group=task.group, task=plan.name), file.with_suffix(".chosen"))
+        write_table(scores.assign(seconds=seconds), file)
+        print(f"{plan.name}\t{seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write tab-separated text, compressed if its name ends so; a reader finds all of it or nothing."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    os.close(handle)
+    compression = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
+    table.to_csv(name, sep="\t", index=False, float_format="%.5g", compression=compression)
+    os.replace(name, path)
+
+
+def read_cache(cache: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores and chosen settings of all finished tasks."""
+    files = sorted(cache.glob("*.tsv"))
+    chosen = [file.with_suffix(".chosen") for file in files]
+    tables = [pd.concat([pd.read_csv(f, sep="\t") for f in part], ignore_index=True) for part in (files, chosen)]
+    return tables[0], tables[1]
+
+
+def render(cache: Path, results: Path, *, note: str = "") -> None:
+    """Write the page, its figure and its scores from what is finished."""
+    from benchmarks.steady_state_figure import draw
+    from benchmarks.steady_state_page import page
+
+    scores, chosen = read_cache(cache)
+    results.mkdir(parents=True, exist_ok=True)
+    draw(scores, results / "steady_state_loss.png")
+    write_table(scores.drop(columns=["reason", "seconds"]), results / "steady_state_loss.tsv.gz")
+    (results / "steady_state_loss.md").write_text(page(scores, chosen, SETTINGS, note=note))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run or render."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["run", "render"])
+    parser.add_argument("--cache", type=Path, required=True, help="folder for the scores of single tasks")
+    parser.add_argument("--seeds", type=int, default=10, help="rounds of seeds")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no task later than this")
+    parser.add_argument("--only", default="", help="only tasks whose name begins so")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the page")
+    parser.add_argument("--note", default="", help="what else was special about the run, for the page")
+    given = parser.parse_args(arguments)
+    if given.what == "run":
+        run(given.cache, n_seeds=given.seeds, minutes=given.minutes, only=given.only)
+    else:
+        render(given.cache, given.results, note=given.note)
+
+
+if __name__ == "__main__":
+    main()

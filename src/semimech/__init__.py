@@ -1,0 +1,83 @@
+"""Semi-mechanistic models of how cells respond to edits, media and time: the public names, imported when first used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from semimech._errors import ConfigError, DataError, ExperimentError, SemimechError
+from semimech._version import __version__
+
+if TYPE_CHECKING:
+    from semimech.data import CellSystem, Dataset, check, read
+    from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, parse_experiment, read_experiments
+    from semimech.fit import FitConfig, FittedModel, fit, load, read_config
+    from semimech.model import PriorNetwork
+
+_HOMES = {
+    "CellSystem": "semimech.data",
+    "Dataset": "semimech.data",
+    "Edit": "semimech.experiment",
+    "Experiment": "semimech.experiment",
+    "FitConfig": "semimech.fit",
+    "FittedModel": "semimech.fit",
+    "Harvest": "semimech.experiment",
+    "PriorNetwork": "semimech.model",
+    "SetMedia": "semimech.experiment",
+    "Wait": "semimech.experiment",
+    "check": "semimech.data",
+    "load": "semimech.fit",
+    "parse_experiment": "semimech.experiment",
+    "read": "semimech.data",
+    "read_config": "semimech.fit",
+    "read_experiments": "semimech.experiment",
+}
+
+__all__ = [
+    "CellSystem",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "Edit",
+    "Experiment",
+    "ExperimentError",
+    "FitConfig",
+    "FittedModel",
+    "Harvest",
+    "PriorNetwork",
+    "SemimechError",
+    "SetMedia",
+    "Wait",
+    "__version__",
+    "check",
+    "fit",
+    "load",
+    "parse_experiment",
+    "read",
+    "read_config",
+    "read_experiments",
+]
+
+
+class _Package(ModuleType):
+    """The package, where `fit` is the function although a folder of that name is imported into it."""
+
+    @property
+    def fit(self) -> Any:
+        """`semimech.fit.fit`."""
+        return importlib.import_module("semimech.fit").fit
+
+    @fit.setter
+    def fit(self, folder: ModuleType) -> None:
+        """Importing ``semimech.fit`` must not hide the function."""
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'semimech' has no attribute {name!r}")

@@ -1,0 +1,290 @@
+"""One thin command per verb: parse, call the library, print the result."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from semimech._errors import ConfigError, ExperimentError
+from semimech._version import __version__
+from semimech.cli import options as o
+from semimech.cli.display import Display
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from semimech.data import Dataset, Split
+    from semimech.fit import FitConfig, FittedModel
+    from semimech.model import PriorNetwork
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
+
+
+def _print_version(is_wanted: bool) -> bool:
+    if is_wanted:
+        typer.echo(f"semimech {__version__}")
+        raise typer.Exit
+    return is_wanted
+
+
+@app.callback()
+def semimech(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Semi-mechanistic models of how cells respond to edits, media and time."""
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
+    preset: Annotated[str, typer.Option(help="World and design: ipsc_maintenance.")] = "ipsc_maintenance",
+    genes: Annotated[int, typer.Option(min=2, help="Genes in the panel.")] = 200,
+    edits: Annotated[int, typer.Option(min=1, help="Single knockouts.")] = 30,
+    doubles: Annotated[int, typer.Option(min=0, help="Double knockouts.")] = 10,
+    cells: Annotated[int, typer.Option(min=1, help="Cells per edited condition.")] = 24,
+    control_cells: Annotated[int, typer.Option(min=1, help="Unedited cells per day.")] = 450,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the world and of all noise.")] = 0,
+) -> None:
+    """Simulate a screen whose truth is known."""
+    import jax
+
+    from semimech.simulate import ipsc_maintenance, simulate_screen, write_screen
+
+    if preset != "ipsc_maintenance":
+        raise ConfigError(f"unknown preset {preset!r}; known: ipsc_maintenance")
+    world_key, screen_key = jax.random.split(jax.random.key(seed))
+    with Display() as display:
+        display.say(f"simulating {edits} edits and {doubles} pairs in {genes} genes")
+        try:
+            world, design = ipsc_maintenance(
+                n_genes=genes,
+                n_edits=edits,
+                n_doubles=doubles,
+                cells=cells,
+                control_cells=control_cells,
+                key=world_key,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        adata = simulate_screen(world, design, key=screen_key)
+        write_screen(adata, out)
+    typer.echo(f"{out}\t{adata.n_obs} cells\t{adata.n_vars} genes")
+
+
+@app.command()
+def check(
+    data: o.Data,
+    perturbation_key: o.PerturbationKey = None,
+    control: o.Control = None,
+    time_key: o.TimeKey = None,
+    time_unit: o.TimeUnit = None,
+    batch_key: o.BatchKey = None,
+    medium_key: o.MediumKey = None,
+    maintenance_medium: o.MaintenanceMedium = None,
+    edit_kind: o.EditKind = "knockout",
+    differentiating: o.Differentiating = False,
+    min_cells: o.MinCells = None,
+    experiments: o.Experiments = None,
+) -> None:
+    """Check a data set; exit 1 if it cannot be used as it is."""
+    from semimech.data import check
+
+    findings = check(data, **o.reading_keys(locals()))
+    findings.to_csv(sys.stdout, sep="\t", index=False)
+    raise typer.Exit(1 if (findings["severity"] == "fail").any() else 0)
+
+
+@app.command()
+def fit(
+    data: o.Data,
+    out: o.Out,
+    perturbation_key: o.PerturbationKey = None,
+    control: o.Control = None,
+    time_key: o.TimeKey = None,
+    time_unit: o.TimeUnit = None,
+    batch_key: o.BatchKey = None,
+    medium_key: o.MediumKey = None,
+    maintenance_medium: o.MaintenanceMedium = None,
+    edit_kind: o.EditKind = "knockout",
+    differentiating: o.Differentiating = False,
+    min_cells: o.MinCells = None,
+    experiments: o.Experiments = None,
+    config: o.Settings = None,
+    prior: o.Prior = None,
+    prior_use: o.PriorUse = "soft",
+    seed: o.Seed = None,
+    resume: o.Resume = False,
+) -> None:
+    """Fit a model; it is saved in OUT/model."""
+    from semimech import pipeline
+
+    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=prior, prior_use=prior_use)
+    settings = _read_config(config, seed)
+    dataset = source.dataset()
+    with Display() as display:
+        model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
+    pipeline.remove_checkpoints(out)
+    _print_notes(model)
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(help="Folder of a fitted model, or of a run.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
+    query: Annotated[
+        list[str] | None, typer.Option(help='Protocol, as "edit GATA1 knockout > wait 120h > harvest"; repeatable.')
+    ] = None,
+    experiments: Annotated[Path | None, typer.Option(help="experiments.tsv with the protocols.")] = None,
+) -> None:
+    """Predict protocols: one row per harvest, in the order asked."""
+    from semimech._files import replacing
+    from semimech.experiment import parse_experiment, read_experiments
+    from semimech.fit import load
+    from semimech.pipeline import model_folder
+
+    if not query and experiments is None:
+        raise ExperimentError("nothing asked: give --query or --experiments")
+    asked = [parse_experiment(text) for text in query or []]
+    asked += read_experiments(experiments) if experiments is not None else []
+    prediction = load(model_folder(folder)).predict(asked)
+    with replacing(out) as temporary:
+        prediction.write_h5ad(temporary)
+    typer.echo(f"{out}\t{prediction.n_obs} harvests\t{prediction.n_vars} genes")
+
+
+@app.command()
+def evaluate(
+    data: o.Data,
+    out: o.Out,
+    perturbation_key: o.PerturbationKey = None,
+    control: o.Control = None,
+    time_key: o.TimeKey = None,
+    time_unit: o.TimeUnit = None,
+    batch_key: o.BatchKey = None,
+    medium_key: o.MediumKey = None,
+    maintenance_medium: o.MaintenanceMedium = None,
+    edit_kind: o.EditKind = "knockout",
+    differentiating: o.Differentiating = False,
+    min_cells: o.MinCells = None,
+    experiments: o.Experiments = None,
+    config: o.Settings = None,
+    prior: o.Prior = None,
+    prior_use: o.PriorUse = "soft",
+    seed: o.Seed = None,
+    folds: o.Folds = 3,
+    seeds: o.Seeds = 1,
+    neural: o.Neural = False,
+) -> None:
+    """Score the model and every baseline on held-out conditions."""
+    from semimech import pipeline
+
+    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=prior, prior_use=prior_use)
+    settings = _read_config(config, seed)
+    dataset = source.dataset()
+    network = source.network()
+    splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
+    pipeline.remove_checkpoints(out)
+    with Display() as display:
+        comparisons = _evaluate(dataset, splits, out, settings, network, neural, display)
+    pipeline.remove_checkpoints(out)
+    comparisons.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+) -> None:
+    """Write FOLDER/report.html from the model and scores in the folder."""
+    from semimech import pipeline
+
+    source = pipeline.read_source(folder)
+    typer.echo(pipeline.make_report(source, source.dataset(), folder, command=_command()))
+
+
+@app.command()
+def run(
+    data: o.Data,
+    out: o.Out,
+    perturbation_key: o.PerturbationKey = None,
+    control: o.Control = None,
+    time_key: o.TimeKey = None,
+    time_unit: o.TimeUnit = None,
+    batch_key: o.BatchKey = None,
+    medium_key: o.MediumKey = None,
+    maintenance_medium: o.MaintenanceMedium = None,
+    edit_kind: o.EditKind = "knockout",
+    differentiating: o.Differentiating = False,
+    min_cells: o.MinCells = None,
+    experiments: o.Experiments = None,
+    config: o.Settings = None,
+    prior: o.Prior = None,
+    prior_use: o.PriorUse = "soft",
+    seed: o.Seed = None,
+    folds: o.Folds = 3,
+    seeds: o.Seeds = 1,
+    neural: o.Neural = False,
+    resume: o.Resume = False,
+) -> None:
+    """Check, fit, compare with every baseline on held-out conditions, and report, in one go."""
+    from semimech import pipeline
+
+    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=prior, prior_use=prior_use)
+    settings = _read_config(config, seed)
+    dataset = source.dataset()
+    network = source.network()
+    splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
+    with Display() as display:
+        display.say(f"{dataset.name}: {len(dataset.conditions)} conditions, {len(dataset.genes)} genes")
+        model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
+        _evaluate(dataset, splits, out, settings, network, neural, display)
+        display.say("writing the report")
+        path = pipeline.make_report(source, dataset, out, command=_command())
+    pipeline.remove_checkpoints(out)
+    _print_notes(model)
+    typer.echo(f"report\t{path}")
+
+
+def _read_config(path: Path | None, seed: int | None) -> FitConfig:
+    from semimech.fit import FitConfig, read_config
+
+    config = FitConfig() if path is None else read_config(path)
+    return config if seed is None else replace(config, seed=seed)
+
+
+def _evaluate(
+    dataset: Dataset,
+    splits: dict[int, tuple[Split, ...]],
+    out: Path,
+    settings: FitConfig,
+    prior: PriorNetwork | None,
+    neural: bool,
+    display: Display,
+) -> pd.DataFrame:
+    from semimech import pipeline
+
+    return pipeline.evaluate_model(
+        dataset,
+        splits,
+        out,
+        settings,
+        prior=prior,
+        laws=("semi-mechanistic", "neural") if neural else (settings.law,),
+        say=display.within,
+        progress=display.fit,
+    )
+
+
+def _print_notes(model: FittedModel) -> None:
+    for note in model.record.notes:
+        typer.echo(f"note\t{note}")
+
+
+def _command() -> str:
+    return shlex.join(["semimech", *sys.argv[1:]])

@@ -1,0 +1,58 @@
+"""What long commands show on standard error while they work."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class Display:
+    """Progress of fits, one bar per set of runs, and lines of text; plain lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(text, markup=False)
+
+    def within(self, text: str) -> None:
+        """Name the fit whose bars follow; baselines fit too fast to be worth a line."""
+        model = text.rsplit(": ", 1)[-1]
+        if model in ("semi-mechanistic", "Neural ODE"):
+            self.say(text)
+        for task in self._tasks.values():
+            self._progress.remove_task(task)
+        self._tasks.clear()
+
+    def fit(self, label: str, done: int, total: int) -> None:
+        """Move the bar of a set of runs."""
+        if not self._console.is_terminal:
+            if done >= total:
+                self.say(f"  {label}: {total} steps")
+            return
+        if label not in self._tasks:
+            self._tasks[label] = self._progress.add_task(label, total=total)
+        self._progress.update(self._tasks[label], completed=done)

@@ -1,0 +1,53 @@
+"""Options that several commands share, each with the help that the user sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+Data: TypeAlias = Annotated[Path, typer.Argument(help="AnnData file (.h5ad or .zarr).", show_default=False)]
+Out: TypeAlias = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for results.", show_default=False)]
+PerturbationKey: TypeAlias = Annotated[
+    str | None, typer.Option(help="Column of obs that names the edited genes; combinations as A+B.")
+]
+Control: TypeAlias = Annotated[str | None, typer.Option(help="Label of unedited cells.")]
+TimeKey: TypeAlias = Annotated[str | None, typer.Option(help="Column of obs with the time of harvest.")]
+TimeUnit: TypeAlias = Annotated[str | None, typer.Option(help="Unit of that column: hours or days.")]
+BatchKey: TypeAlias = Annotated[str | None, typer.Option(help="Column of obs with the batch.")]
+MediumKey: TypeAlias = Annotated[str | None, typer.Option(help="Column of obs with the culture medium.")]
+MaintenanceMedium: TypeAlias = Annotated[str | None, typer.Option(help="Name of the medium in which cells are kept.")]
+EditKind: TypeAlias = Annotated[str, typer.Option(help="Kind of the edits: knockout, crispri, crispra or drug.")]
+Differentiating: TypeAlias = Annotated[
+    bool, typer.Option("--differentiating", help="Unedited cells change with time: no steady-state loss.")
+]
+MinCells: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Leave out conditions of fewer cells.")]
+Experiments: TypeAlias = Annotated[
+    Path | None, typer.Option(help="experiments.tsv that obs['experiment'] and obs['harvest'] refer to.")
+]
+Settings: TypeAlias = Annotated[Path | None, typer.Option("--config", help="Settings of the fit (TOML).")]
+Prior: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Table of known regulation: columns source, target and, if known, sign.")
+]
+PriorUse: TypeAlias = Annotated[
+    str, typer.Option(help="soft: edges outside the table are dearer; mask: they are forbidden.")
+]
+Seed: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Seed of all randomness; that of the settings if not given.")
+]
+Folds: TypeAlias = Annotated[int, typer.Option(min=2, help="Folds of held-out edits.")]
+Seeds: TypeAlias = Annotated[int, typer.Option(min=1, help="Repetitions with other folds and starts.")]
+Neural: TypeAlias = Annotated[bool, typer.Option("--neural", help="Score a Neural ODE too.")]
+Resume: TypeAlias = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")]
+
+READING = (
+    *("perturbation_key", "control", "time_key", "time_unit", "batch_key", "medium_key", "maintenance_medium"),
+    *("edit_kind", "differentiating", "min_cells", "experiments"),
+)
+"""Options that say how to read a data file: the arguments of `semimech.read`."""
+
+
+def reading_keys(options: dict[str, Any]) -> dict[str, Any]:
+    """Those options of a command that say how to read its data, as far as they were given."""
+    return {name: options[name] for name in READING if options[name] is not None and options[name] is not False}

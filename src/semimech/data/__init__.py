@@ -1,0 +1,48 @@
+"""What was measured."""
+
+from semimech.data.batching import Minibatch, matched_minibatches
+from semimech.data.bulk import dataset_from_means
+from semimech.data.dataset import Cells, CellSystem, ControlMoments, Dataset
+from semimech.data.joint import joint_splits
+from semimech.data.quality import check
+from semimech.data.read import dataset_from_anndata, read
+from semimech.data.scale import Scale, count_scale, identity_scale, log1p_scale, log_scale
+from semimech.data.screen import describe
+from semimech.data.split import (
+    Split,
+    available_splits,
+    check_leakage,
+    unseen_combination,
+    unseen_edit,
+    unseen_edit_time,
+    unseen_medium,
+    unseen_time,
+)
+
+__all__ = [
+    "CellSystem",
+    "Cells",
+    "ControlMoments",
+    "Dataset",
+    "Minibatch",
+    "Scale",
+    "Split",
+    "available_splits",
+    "check",
+    "check_leakage",
+    "count_scale",
+    "dataset_from_anndata",
+    "dataset_from_means",
+    "describe",
+    "identity_scale",
+    "joint_splits",
+    "log1p_scale",
+    "log_scale",
+    "matched_minibatches",
+    "read",
+    "unseen_combination",
+    "unseen_edit",
+    "unseen_edit_time",
+    "unseen_medium",
+    "unseen_time",
+]

@@ -1,0 +1,263 @@
+"""Dataset: means per condition with their standard errors, and the cells behind them where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float, Int
+
+from semimech._errors import DataError, raise_faults
+from semimech.data.scale import Scale
+from semimech.experiment import Condition, Period
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellSystem:
+    """What is declared about the cells before any data are seen.
+
+    Parameters
+    ----------
+    name
+        Name of the system, for instance a cell line.
+    maintenance_medium
+        The medium in which unedited cells are kept; it is ``None`` in the contexts of experiments.
+    media
+        The other media, sorted.
+    is_differentiating
+        Whether unedited cells move in the maintenance medium. A steady-state loss needs them not to.
+    """
+
+    name: str = "cells"
+    maintenance_medium: str = "maintenance"
+    media: tuple[str, ...] = ()
+    is_differentiating: bool = False
+
+    def resolve(self, condition: Condition) -> Condition:
+        """The condition with the maintenance medium written as ``None``, as in data sets.
+
+        A query may name the maintenance medium; asked and measured histories are then equal.
+        """
+        history: list[Period] = []
+        for period in condition.history:
+            context, hours = period.context, period.hours
+            if context.medium == self.maintenance_medium:
+                context = replace(context, medium=None)
+            if history and history[-1].context == context:
+                hours += history.pop().hours
+            history.append(Period(context=context, hours=hours))
+        return Condition(history=tuple(history))
+
+    def comparison(self, condition: Condition) -> tuple[tuple[str | None, ...], float | None]:
+        """What a control must share with a condition to be its match: media, and time where controls move.
+
+        Unedited cells that do not differentiate and never left the maintenance medium are stationary: controls
+        of all times match, and the time is ``None``.
+        """
+        is_pooled = condition.media == (None,) and not self.is_differentiating
+        return condition.media, None if is_pooled else condition.hours
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlMoments:
+    """Second moments of unedited cells in the maintenance medium, relative to their mean.
+
+    Parameters
+    ----------
+    covariance
+        Covariance over cells of abundance divided by its mean, within batches, measurement noise removed
+        from the diagonal.
+    noise
+        The measurement noise that was removed from each variance.
+    n_cells
+        Number of cells.
+    """
+
+    covariance: Float[np.ndarray, "gene gene"]
+    noise: Float[np.ndarray, " gene"]
+    n_cells: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """Single cells in the observed scale.
+
+    Parameters
+    ----------
+    values
+        Sparse or dense matrix, cell by gene.
+    condition
+        Index of each cell's condition in the data set.
+    batch
+        Index of each cell's batch.
+    batch_offset
+        Batch effect that the means are free of, batch by gene; ``None`` for none. ``values`` still hold it.
+    """
+
+    values: sp.csr_matrix | Float[np.ndarray, "cell gene"]
+    condition: Int[np.ndarray, " cell"]
+    batch: Int[np.ndarray, " cell"]
+    batch_offset: Float[np.ndarray, "batch gene"] | None = None
+
+    def take(self, rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
+        """Rows as a dense array, batch effects removed."""
+        values = self.values[rows]
+        values = values.toarray() if sp.issparse(values) else np.asarray(values)
+        return values if self.batch_offset is None else values - self.batch_offset[self.batch[rows]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Measured conditions of one cell system.
+
+    Parameters
+    ----------
+    genes
+        Gene names, in the order of the columns.
+    conditions
+        What was done to the cells of each row; all different.
+    mean
+        Mean over cells in the observed scale, batch effects removed within matched controls.
+    standard_error
+        Standard error of ``mean``; NaN where one replicate gives none.
+    n_cells
+        Cells (or bulk replicates) per condition.
+    scale
+        Map between the observed scale and the state.
+    system
+        What is declared about the cells.
+    halves
+        Means of two random halves of each condition's cells, for the noise ceiling; NaN where there is one.
+    control_moments
+        Second moments of unedited cells; ``None`` without counts or controls.
+    cells
+        Single cells; ``None`` for bulk data.
+    name
+        Name of the data set in tables.
+    fingerprint
+        Hash of what was read, kept with models fitted to it.
+    var_names
+        Names of the genes in the file, where ``genes`` are symbols from another column; ``None`` where they
+        are the same. Predictions that go back to the user carry these.
+
+    Raises
+    ------
+    DataError
+        Listing every inconsistency between the arrays.
+    """
+
+    genes: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    mean: Float[np.ndarray, "condition gene"]
+    standard_error: Float[np.ndarray, "condition gene"]
+    n_cells: Int[np.ndarray, " condition"]
+    scale: Scale
+    system: CellSystem
+    halves: Float[np.ndarray, "2 condition gene"] | None = None
+    control_moments: ControlMoments | None = None
+    cells: Cells | None = None
+    name: str = "data"
+    fingerprint: str = ""
+    var_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        shape = (len(self.conditions), len(self.genes))
+        faults = []
+        if len(set(self.conditions)) < len(self.conditions):
+            faults.append("two rows have the same condition: pool their cells")
+        if len(set(self.genes)) < len(self.genes):
+            faults.append("duplicated gene names: make them unique")
+        for what in ("mean", "standard_error"):
+            if getattr(self, what).shape != shape:
+                faults.append(f"{what} has shape {getattr(self, what).shape}, wanted {shape}")
+        if not np.isfinite(self.mean).all():
+            faults.append(f"mean has {int((~np.isfinite(self.mean)).sum())} values that are not finite")
+        unknown = {m for c in self.conditions for m in c.media if m is not None} - set(self.system.media)
+        if unknown:
+            faults.append(f"media {sorted(unknown)} are not declared in the system")
+        raise_faults(DataError, f"Dataset {self.name!r}", faults)
+
+    @cached_property
+    def index(self) -> dict[Condition, int]:
+        """Row of each condition."""
+        return {condition: row for row, condition in enumerate(self.conditions)}
+
+    @cached_property
+    def is_control(self) -> Bool[np.ndarray, " condition"]:
+        """Rows of unedited cells, in any medium."""
+        return np.array([c.is_control for c in self.conditions], dtype=bool)
+
+    @cached_property
+    def is_stationary_control(self) -> Bool[np.ndarray, " condition"]:
+        """Rows of unedited cells that never left the maintenance medium."""
+        return np.array([c.is_control and c.media == (None,) for c in self.conditions], dtype=bool)
+
+    @cached_property
+    def hours(self) -> Float[np.ndarray, " condition"]:
+        """Time of harvest, in hours; infinite for settled cells."""
+        return np.array([c.hours for c in self.conditions], dtype=float)
+
+    @cached_property
+    def perturbations(self) -> tuple[str, ...]:
+        """Name of the edits of each row: genes joined by ``+``, or ``control``."""
+        return tuple(c.perturbation for c in self.conditions)
+
+    @property
+    def state(self) -> Float[np.ndarray, "condition gene"]:
+        """Means as states, on the linear scale, never negative."""
+        return np.maximum(self.scale.to_state(self.mean), 0.0)
+
+    def control_mean(self) -> Float[np.ndarray, " gene"]:
+        """Mean over unedited cells in the maintenance medium, weighted by cells; over all rows without any.
+
+        Differentiating cells have no stationary reference: there it is only a unit for each gene.
+        """
+        rows = self.is_stationary_control if self.is_stationary_control.any() else self.is_control
+        if not rows.any():
+            rows = np.ones(len(self.conditions), dtype=bool)
+        return np.average(self.mean[rows], axis=0, weights=self.n_cells[rows])
+
+    def control_rows(self, condition: Condition) -> Int[np.ndarray, " row"]:
+        """Rows of unedited cells to compare a condition with; none if the data set has no such cells.
+
+        Non-differentiating cells that stay in the maintenance medium are compared with controls of all times;
+        otherwise with controls of the same media at the nearest time; without any, with those of `control_mean`.
+        """
+        pooled = self.is_stationary_control if self.is_stationary_control.any() else self.is_control
+        if condition.media == (None,) and not self.system.is_differentiating:
+            return np.flatnonzero(pooled)
+        rows = np.array([r for r in np.flatnonzero(self.is_control) if self.conditions[r].media == condition.media])
+        if not len(rows):
+            return np.flatnonzero(pooled)
+        with np.errstate(invalid="ignore"):
+            distance = np.nan_to_num(np.abs(self.hours[rows] - min(condition.hours, self.hours[rows].max())), nan=0.0)
+        return rows[[int(np.argmin(distance))]]
+
+    def matched_control(self, condition: Condition) -> Float[np.ndarray, " gene"]:
+        """Mean of unedited cells to compare a condition with: over `control_rows`, or `control_mean` without any."""
+        rows = self.control_rows(condition)
+        return np.average(self.mean[rows], axis=0, weights=self.n_cells[rows]) if len(rows) else self.control_mean()
+
+    def subset(self, keep: Sequence[int] | Int[np.ndarray, " kept"] | Bool[np.ndarray, " condition"]) -> Dataset:
+        """The data set with only these rows, and only their cells."""
+        rows = np.flatnonzero(keep) if np.asarray(keep).dtype == bool else np.asarray(keep, dtype=int)
+        cells = self.cells
+        if cells is not None:
+            new = np.full(len(self.conditions), -1)
+            new[rows] = np.arange(len(rows))
+            kept = np.flatnonzero(new[cells.condition] >= 0)
+            cells = replace(
+                cells, values=cells.values[kept], condition=new[cells.condition[kept]], batch=cells.batch[kept]
+            )
+        return replace(
+            self,
+            conditions=tuple(self.conditions[r] for r in rows),
+            mean=self.mean[rows],
+            standard_error=self.standard_error[rows],
+            n_cells=self.n_cells[rows],
+            halves=None if self.halves is None else self.halves[:, rows],
+            cells=cells,
+        )

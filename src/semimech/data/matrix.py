@@ -1,0 +1,256 @@
+"""The measured matrix: which scale it is in, and the counts behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float
+
+from semimech.data.findings import CheckFinding, counted, failed, passed, warned
+from semimech.data.scale import Scale, count_scale, log1p_scale
+from semimech.data.schema import field, recognise
+
+TARGET_SUM = 1e4
+"""Sum to which counts are normalised: CP10k."""
+LARGEST_LOG = 20.0
+"""Largest value that is taken for a logarithm of one plus an expression."""
+_RECOVERED_SHARE = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Values of all cells.
+
+    Parameters
+    ----------
+    observed
+        Log-normalised values, cell by gene.
+    counts
+        Raw counts; ``None`` where they are unknown.
+    unit
+        Normalised expression of one count in each cell: ``observed = log1p(counts · unit)``; NaN for cells without
+        counts, ``None`` where counts are unknown.
+    scale
+        Map between states and means of ``observed``.
+    source
+        In words, where values and counts come from.
+    findings
+        What was noticed, no faults among it.
+    """
+
+    observed: sp.csr_matrix
+    counts: sp.csr_matrix | None
+    unit: Float[np.ndarray, " cell"] | None
+    scale: Scale
+    source: str
+    findings: tuple[CheckFinding, ...] = ()
+
+
+def read_matrix(adata: ad.AnnData) -> tuple[Measurement | None, tuple[CheckFinding, ...]]:
+    """Read ``X`` and the layer of counts.
+
+    Counts in ``X`` or in a layer without a log-normalised ``X`` are observed as log1p CP10k. A log-normalised ``X``
+    is observed as it is; its counts come from the layer, or are recovered from the steps between its values.
+
+    Returns
+    -------
+    tuple
+        The measurement, ``None`` if it cannot be read, and the faults found.
+    """
+    if 0 in adata.shape:
+        mend = "the matrix needs at least one cell and one gene"
+        return None, (failed("matrix", f"the matrix is empty, {adata.n_obs} cells × {adata.n_vars} genes", mend=mend),)
+    layer = recognise(field("layers", "counts"), list(adata.layers))
+    x = None if adata.X is None else _as_csr(adata.X)
+    counts = None if layer is None else _as_csr(adata.layers[layer])
+    faults: list[CheckFinding] = []
+    notes: list[CheckFinding] = []
+    if counts is not None:
+        faults += _count_faults(counts, f"layers[{layer!r}]")
+    if x is not None:
+        x_faults = _value_faults(x, "X")
+        is_ignored = counts is not None and not faults and np.isfinite(x.data).all()
+        if x_faults and is_ignored:
+            notes.append(_ignored_x(x_faults[0].evidence, layer))
+            x = None
+        else:
+            faults += x_faults
+    if x is None and counts is None and not faults:
+        faults.append(failed("matrix", "neither X nor a layer of counts", mend="put raw counts into layers['counts']"))
+    if faults:
+        return None, tuple(faults)
+    if x is not None and not _is_integer(x.data) and x.data.max(initial=0) > LARGEST_LOG:
+        evidence = f"X is neither counts nor log-normalised: largest value {x.data.max():.4g}"
+        if counts is None:
+            mend = "put raw counts into X or layers['counts'], or take log1p of the normalised values"
+            return None, (failed("matrix", evidence, mend=mend),)
+        notes.append(_ignored_x(evidence, layer))
+        x = None
+    if x is None or _is_integer(x.data):
+        source = "X" if counts is None else f"layers[{layer!r}]"
+        return _from_counts(x if counts is None else counts, source, tuple(notes))
+    return _from_logarithms(x, counts, layer, tuple(notes)), ()
+
+
+def _as_csr(matrix: Any) -> sp.csr_matrix:
+    if hasattr(matrix, "to_memory"):
+        matrix = matrix.to_memory()
+    matrix = sp.csr_matrix(matrix)
+    if matrix.dtype.kind not in "fiu":
+        matrix = matrix.astype(np.float64)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix
+
+
+def _is_integer(values: np.ndarray) -> bool:
+    return bool((values == np.round(values)).all())
+
+
+def _value_faults(matrix: sp.csr_matrix, place: str) -> list[CheckFinding]:
+    fault = field("X", "X").check(matrix.data)
+    if not fault:
+        return []
+    bad = np.flatnonzero(~np.isfinite(matrix.data) | (matrix.data < 0))
+    rows = np.unique(np.searchsorted(matrix.indptr, bad, side="right") - 1)
+    genes = np.unique(matrix.indices[bad])
+    evidence = f"{place}: {fault}, in {counted(len(rows), 'cell')} and {counted(len(genes), 'gene')}"
+    mend = "give raw counts, or log1p of normalised counts, without scaling or imputation"
+    return [failed("finite values", evidence, mend=mend)]
+
+
+def _count_faults(counts: sp.csr_matrix, place: str) -> list[CheckFinding]:
+    faults = _value_faults(counts, place)
+    if not faults and not _is_integer(counts.data):
+        share = float((counts.data != np.round(counts.data)).mean())
+        mend = "put raw UMI counts there, before normalisation"
+        faults.append(failed("integer counts", f"{place}: {share:.1%} of the values are not integers", mend=mend))
+    return faults
+
+
+def _ignored_x(evidence: str, layer: str | None) -> CheckFinding:
+    return warned(
+        "scale of X",
+        f"{evidence}; layers[{layer!r}] are used instead, and predictions are log1p CP10k",
+        threatens="comparing predictions with X",
+        mend="keep counts or log-normalised values in X",
+    )
+
+
+def _from_counts(
+    counts: sp.csr_matrix, source: str, notes: tuple[CheckFinding, ...]
+) -> tuple[Measurement | None, tuple[CheckFinding, ...]]:
+    counts = counts.astype(np.float32)
+    total = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    if (total == 0).any():
+        mend = "remove them: adata = adata[adata.X.sum(axis=1) > 0]"
+        return None, (
+            failed(
+                "depth", f"{counted(int((total == 0).sum()), 'cell')} without a single count in {source}", mend=mend
+            ),
+        )
+    unit = TARGET_SUM / total
+    observed = counts.copy()
+    observed.data = np.log1p(counts.data * np.repeat(unit, np.diff(counts.indptr))).astype(np.float32)
+    note = passed("scale of X", f"counts in {source}, median depth {np.median(total):.0f}; observed as log1p CP10k")
+    return Measurement(
+        observed=observed,
+        counts=counts,
+        unit=unit,
+        scale=count_scale(total, target_sum=TARGET_SUM),
+        source=f"counts in {source}",
+        findings=(*notes, note),
+    ), ()
+
+
+def _from_logarithms(
+    x: sp.csr_matrix, counts: sp.csr_matrix | None, layer: str | None, notes: tuple[CheckFinding, ...]
+) -> Measurement:
+    expression = sp.csr_matrix((np.expm1(x.data.astype(np.float64)), x.indices, x.indptr), shape=x.shape)
+    unit, source = None, "log-normalised X"
+    if counts is not None:
+        unit, source = _unit_from_layer(expression, counts), f"log-normalised X, counts in layers[{layer!r}]"
+    if unit is None:
+        unit, counts = recover_counts(expression)
+        source = "log-normalised X, counts recovered from it" if unit is not None else "log-normalised X"
+    observed = x.astype(np.float32)
+    if unit is None or counts is None:
+        finding = warned(
+            "counts",
+            "X is log-normalised and its counts cannot be recovered",
+            threatens="the scale of states and the noise-corrected moments of controls",
+            mend="add raw counts as layers['counts']",
+        )
+        return Measurement(
+            observed=observed, counts=None, unit=None, scale=log1p_scale(), source=source, findings=(*notes, finding)
+        )
+    sums = np.asarray(expression.sum(axis=1)).ravel()
+    target_sum = float(np.median(sums[sums > 0]))
+    sizes = target_sum / unit[np.isfinite(unit)]
+    note = passed("scale of X", f"{source}; normalised to a median sum of {target_sum:.4g} over these genes")
+    return Measurement(
+        observed=observed,
+        counts=counts,
+        unit=unit,
+        scale=count_scale(sizes, target_sum=target_sum),
+        source=source,
+        findings=(*notes, note),
+    )
+
+
+def _unit_from_layer(expression: sp.csr_matrix, counts: sp.csr_matrix) -> np.ndarray | None:
+    """Expression of one count per cell, if expression is proportional to counts within each cell."""
+    total = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = np.asarray(expression.sum(axis=1)).ravel() / total
+    predicted = counts.astype(np.float64).multiply(np.nan_to_num(unit)[:, None]).tocsr()
+    difference = abs(predicted - expression).sum()
+    return unit if difference <= 1e-3 * expression.sum() else None
+
+
+def recover_counts(expression: sp.csr_matrix) -> tuple[np.ndarray | None, sp.csr_matrix | None]:
+    """Recover counts from expressions that were normalised per cell.
+
+    The smallest value of a cell stands for the smallest count, 1 in nearly every cell; where the ratios to it are
+    not whole numbers, 2 to 6 are tried.
+
+    Parameters
+    ----------
+    expression
+        Normalised, linear scale, cell by gene.
+
+    Returns
+    -------
+    tuple
+        Expression of one count per cell (NaN in empty cells) and the counts; ``None`` twice, if less than 99 % of
+        the cells give whole numbers.
+    """
+    expression = expression.copy()
+    expression.eliminate_zeros()
+    n_values = np.diff(expression.indptr)
+    filled = np.flatnonzero(n_values)
+    if not len(filled):
+        return None, None
+    unit = np.full(expression.shape[0], np.nan)
+    unit[filled] = np.minimum.reduceat(expression.data, expression.indptr[filled])
+    remaining = filled
+    for smallest in range(1, 7):
+        ratio = expression.data * smallest / np.repeat(unit, n_values)
+        # Single precision of the logarithm leaves a relative error near 1e-6.
+        is_broken = np.abs(ratio - np.round(ratio)) > 0.01 + 1e-5 * ratio
+        good = np.intersect1d(remaining, filled[~np.logical_or.reduceat(is_broken, expression.indptr[filled])])
+        if smallest > 1:
+            unit[good] /= smallest
+        remaining = np.setdiff1d(remaining, good)
+        if not len(remaining):
+            break
+    if len(remaining) > (1 - _RECOVERED_SHARE) * len(filled):
+        return None, None
+    counts = expression.copy()
+    counts.data = np.round(expression.data / np.repeat(unit, n_values)).astype(np.float32)
+    return unit, counts.astype(np.float32)

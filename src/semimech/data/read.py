@@ -1,0 +1,211 @@
+"""Reading: from an AnnData object or file to a `Dataset`."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+
+from semimech._errors import DataError, raise_faults
+from semimech.data.batch_effect import BatchEffect, estimate_batch_effect
+from semimech.data.dataset import Cells, ControlMoments, Dataset
+from semimech.data.moments import condition_moments, control_moments
+from semimech.data.schema import Keys
+from semimech.data.screen import Screen, open_anndata, read_screen
+
+HALVES_SEED = 0
+"""Seed of the split of cells into halves, fixed so that reading a file twice gives the same data set."""
+MAX_MOMENT_GENES = 6000
+"""Most genes for which the covariance of controls is formed; a larger one would not fit into memory."""
+
+
+def read(
+    path: str | Path,
+    *,
+    perturbation_key: str | None = None,
+    control: str | None = None,
+    time_key: str | None = None,
+    time_unit: str | None = None,
+    batch_key: str | None = None,
+    medium_key: str | None = None,
+    edit_kind: str = "knockout",
+    maintenance_medium: str | None = None,
+    differentiating: bool = False,
+    experiments: str | Path | None = None,
+    min_cells: int | None = None,
+) -> Dataset:
+    """Read a perturbation data set from a file.
+
+    Parameters
+    ----------
+    path
+        An ``.h5ad`` file or a ``.zarr`` folder. Counts in ``X`` or ``layers["counts"]``, or log-normalised ``X``.
+    perturbation_key, time_key, batch_key, medium_key
+        Columns of ``obs``. Without them the columns are recognised by the names in `semimech.data.schema.FIELDS`.
+        Without a column of times cells are taken as settled, without one of batches as one batch, without one of
+        media as never having left the maintenance medium.
+    control
+        Label of unedited cells; by default the labels of the field (``ctrl``, ``NT``, ``non-targeting``, ``DMSO`` …).
+    time_unit
+        ``"minutes"``, ``"hours"``, ``"days"`` or ``"weeks"``, where neither the values nor the name of the column
+        state it; days by default.
+    edit_kind
+        What the edits are: ``"knockout"``, ``"crispri"``, ``"crispra"`` or ``"drug"``.
+    maintenance_medium
+        Name of the medium that cells are kept in; see `semimech.data.media.read_media` for the default.
+    differentiating
+        Whether unedited cells move in the maintenance medium. Controls are then matched by time.
+    experiments
+        Path of an ``experiments.tsv`` to join through ``obs["experiment"]`` and ``obs["harvest"]``, instead of the
+        columns of perturbation, time and medium.
+    min_cells
+        Leave out conditions of fewer cells. By default a condition of a single cell is an error.
+
+    Returns
+    -------
+    Dataset
+        Cells and their means, in the scale of a log-normalised ``X``, or log1p CP10k for counts.
+
+    Raises
+    ------
+    DataError
+        Listing every fault of the file, each with its mend.
+    """
+    return dataset_from_anndata(
+        open_anndata(path),
+        perturbation_key=perturbation_key,
+        control=control,
+        time_key=time_key,
+        time_unit=time_unit,
+        batch_key=batch_key,
+        medium_key=medium_key,
+        edit_kind=edit_kind,
+        maintenance_medium=maintenance_medium,
+        differentiating=differentiating,
+        experiments=experiments,
+        min_cells=min_cells,
+        name=Path(path).stem,
+    )
+
+
+def dataset_from_anndata(
+    adata: ad.AnnData,
+    *,
+    perturbation_key: str | None = None,
+    control: str | None = None,
+    time_key: str | None = None,
+    time_unit: str | None = None,
+    batch_key: str | None = None,
+    medium_key: str | None = None,
+    edit_kind: str = "knockout",
+    maintenance_medium: str | None = None,
+    differentiating: bool = False,
+    experiments: str | Path | None = None,
+    min_cells: int | None = None,
+    name: str = "data",
+) -> Dataset:
+    """Read a perturbation data set that is in memory already; it is not changed.
+
+    Parameters
+    ----------
+    adata
+        Cells by genes.
+    perturbation_key, control, time_key, time_unit, batch_key, medium_key
+        See `read`.
+    edit_kind, maintenance_medium, differentiating, experiments, min_cells
+        See `read`.
+    name
+        Name of the data set in tables and messages.
+
+    Raises
+    ------
+    DataError
+        Listing every fault of the data, each with its mend.
+    """
+    keys = Keys(
+        perturbation_key=perturbation_key,
+        control=control,
+        time_key=time_key,
+        time_unit=time_unit,
+        batch_key=batch_key,
+        medium_key=medium_key,
+        edit_kind=edit_kind,
+        maintenance_medium=maintenance_medium,
+        differentiating=differentiating,
+        experiments=experiments,
+        min_cells=min_cells,
+    )
+    screen, faults = read_screen(adata, keys)
+    raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])
+    if screen is None:
+        raise DataError(f"Data set {name!r}: cannot be read")
+    return pool(screen, name=name)
+
+
+def pool(screen: Screen, *, name: str) -> Dataset:
+    """Pool the cells of a screen by condition, batch effects removed."""
+    annotation, measurement = screen.annotation, screen.measurement
+    effect = batch_effect(screen)
+    moments = condition_moments(
+        measurement.observed,
+        condition=annotation.condition,
+        batch=annotation.batch,
+        effect=effect,
+        n_conditions=len(annotation.conditions),
+        rng=np.random.default_rng(HALVES_SEED),
+    )
+    return Dataset(
+        genes=annotation.genes,
+        conditions=annotation.conditions,
+        mean=moments.mean,
+        standard_error=moments.standard_error,
+        n_cells=moments.n_cells,
+        scale=measurement.scale,
+        system=annotation.system,
+        halves=moments.halves,
+        control_moments=_control_moments(screen),
+        cells=Cells(
+            values=measurement.observed,
+            condition=annotation.condition,
+            batch=annotation.batch,
+            batch_offset=effect.offset.astype(np.float32) if effect.offset.any() else None,
+        ),
+        name=name,
+        fingerprint=_fingerprint(screen),
+        var_names=None if screen.var_names == annotation.genes else screen.var_names,
+    )
+
+
+def batch_effect(screen: Screen) -> BatchEffect:
+    """Batch effects estimated from the unedited cells of a screen."""
+    rows = np.flatnonzero(screen.is_control)
+    return estimate_batch_effect(
+        screen.measurement.observed[rows],
+        batch=screen.annotation.batch[rows],
+        stratum=screen.comparison[rows],
+        n_batches=len(screen.annotation.batches),
+    )
+
+
+def _control_moments(screen: Screen) -> ControlMoments | None:
+    """Moments of unedited cells that never left the maintenance medium, centred by batch and time."""
+    counts, unit = screen.measurement.counts, screen.measurement.unit
+    annotation = screen.annotation
+    is_stationary = np.array([c.is_control and c.media == (None,) for c in annotation.conditions])
+    rows = np.flatnonzero(is_stationary[annotation.condition])
+    if counts is None or unit is None or not len(rows) or counts.shape[1] > MAX_MOMENT_GENES:
+        return None
+    group = annotation.condition[rows] * len(annotation.batches) + annotation.batch[rows]
+    return control_moments(counts[rows], unit[rows], group=group)
+
+
+def _fingerprint(screen: Screen) -> str:
+    """Hash of genes, values, conditions and batches."""
+    digest = hashlib.sha256()
+    values = screen.measurement.observed
+    digest.update(repr((screen.annotation.genes, screen.annotation.conditions, values.shape)).encode())
+    for array in (values.data, values.indices, values.indptr, screen.annotation.condition, screen.annotation.batch):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

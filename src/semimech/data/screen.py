@@ -1,0 +1,204 @@
+"""Screen: the cells of one file with what was done to them, before they are pooled."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from semimech._errors import DataError
+from semimech.data.annotate import Annotation, annotate
+from semimech.data.findings import CheckFinding, failed, listed, passed
+from semimech.data.join import annotate_by_experiment
+from semimech.data.matrix import Measurement, read_matrix
+from semimech.data.schema import Keys, field, recognise
+from semimech.experiment import Condition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """Cells with what was done to them.
+
+    Parameters
+    ----------
+    annotation
+        What was done to each cell.
+    measurement
+        Values of each cell.
+    var_names
+        Names of the genes in the file.
+    findings
+        What was noticed while reading, no faults among it.
+    doses
+        Largest number of different doses within one condition; 0 where none are given.
+    """
+
+    annotation: Annotation
+    measurement: Measurement
+    var_names: tuple[str, ...]
+    findings: tuple[CheckFinding, ...]
+    doses: int = 0
+
+    @property
+    def is_control(self) -> Bool[np.ndarray, " cell"]:
+        """Unedited cells."""
+        return np.array([c.is_control for c in self.annotation.conditions])[self.annotation.condition]
+
+    @property
+    def comparison(self) -> Int[np.ndarray, " cell"]:
+        """Index of what each cell must share with its controls beside the batch."""
+        system = self.annotation.system
+        keys = [system.comparison(condition) for condition in self.annotation.conditions]
+        index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        return np.array([index[key] for key in keys])[self.annotation.condition]
+
+    def take(self, rows: Int[np.ndarray, " kept"]) -> Screen:
+        """The screen with only these cells, and the conditions that they have."""
+        measurement, annotation = self.measurement, self.annotation
+        kept, condition = np.unique(annotation.condition[rows], return_inverse=True)
+        return replace(
+            self,
+            measurement=replace(
+                measurement,
+                observed=measurement.observed[rows],
+                counts=None if measurement.counts is None else measurement.counts[rows],
+                unit=None if measurement.unit is None else measurement.unit[rows],
+            ),
+            annotation=replace(
+                annotation,
+                conditions=tuple(annotation.conditions[i] for i in kept),
+                condition=condition,
+                batch=annotation.batch[rows],
+            ),
+        )
+
+
+def open_anndata(path: str | Path) -> ad.AnnData:
+    """Open a file of measurements.
+
+    Parameters
+    ----------
+    path
+        An ``.h5ad`` file or a ``.zarr`` folder.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it is truncated or of another format.
+    """
+    path = Path(path)
+    if not path.exists():
+        near = [p.name for p in sorted(path.parent.glob("*.h5ad"))] if path.parent.is_dir() else []
+        raise DataError(f"{path}: no such file. Files of that kind in the folder: {listed(near) or 'none'}")
+    try:
+        with warnings.catch_warnings():
+            # What anndata warns of here, such as duplicated names, is a finding of ours later.
+            warnings.simplefilter("ignore")
+            return ad.read_zarr(path) if path.is_dir() else ad.read_h5ad(path)
+    except Exception as error:  # noqa: BLE001 - anndata, h5py and zarr raise many classes for a broken file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        mend = "Write it again with adata.write_h5ad(path), or fetch it again if it was downloaded"
+        raise DataError(
+            f"{path}: not a readable .h5ad file: truncated or of another format ({reason}). {mend}"
+        ) from None
+
+
+def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[CheckFinding, ...]]:
+    """Read cells and what was done to them.
+
+    Parameters
+    ----------
+    adata
+        Cells by genes; it is not changed.
+    keys
+        How columns are to be read.
+
+    Returns
+    -------
+    tuple
+        The screen, ``None`` if it cannot be read, and all faults.
+    """
+    if 0 in adata.shape:
+        return None, read_matrix(adata)[1]
+    join = annotate if keys.experiments is None else annotate_by_experiment
+    annotation, faults = join(adata.obs, adata.var, keys)
+    measurement, matrix_faults = read_matrix(adata)
+    names = [] if annotation is None else list(annotation.genes)
+    faults = (
+        *matrix_faults,
+        *_duplicates("gene names", names or list(map(str, adata.var_names)), "adata.var_names_make_unique()"),
+        *_duplicates("cell names", list(map(str, adata.obs_names)), "adata.obs_names_make_unique()"),
+        *faults,
+    )
+    if annotation is not None:
+        faults += _small_conditions(annotation, keys.min_cells)
+    if faults or annotation is None or measurement is None:
+        return None, faults
+    screen = Screen(
+        annotation=annotation,
+        measurement=measurement,
+        var_names=tuple(map(str, adata.var_names)),
+        findings=(*measurement.findings, *annotation.findings),
+        doses=_doses(adata.obs, annotation),
+    )
+    return _drop_small(screen, keys.min_cells), ()
+
+
+def describe(condition: Condition) -> str:
+    """A condition in a few words, for messages and tables."""
+    medium = "" if condition.medium is None else f" in {condition.medium}"
+    time = f" at {condition.hours:g} h" if np.isfinite(condition.hours) else ""
+    return f"{condition.perturbation}{medium}{time}"
+
+
+def _doses(obs: pd.DataFrame, annotation: Annotation) -> int:
+    column = recognise(field("obs", "dose_value"), [str(c) for c in obs.columns])
+    if column is None:
+        return 0
+    return int(obs[column].astype(str).groupby(annotation.condition).nunique().max())
+
+
+def _duplicates(what: str, names: list[str], call: str) -> tuple[CheckFinding, ...]:
+    unique, counts = np.unique(np.array(names, dtype=object), return_counts=True)
+    repeated = unique[counts > 1]
+    if not len(repeated):
+        return ()
+    mend = f"make them unique, for instance with {call}"
+    return (failed(what, f"{what} that stand more than once: {listed(repeated)}", mend=mend),)
+
+
+def _small_conditions(annotation: Annotation, min_cells: int | None) -> tuple[CheckFinding, ...]:
+    n = np.bincount(annotation.condition, minlength=len(annotation.conditions))
+    if min_cells is None:
+        single = [describe(c) for c, size in zip(annotation.conditions, n, strict=True) if size == 1]
+        if not single:
+            return ()
+        mend = "one cell gives no spread: remove it, or leave small conditions out with min_cells=2 or more"
+        return (failed("cells per condition", f"conditions of a single cell: {listed(single)}", mend=mend),)
+    if min_cells < 1:
+        return (failed("cells per condition", f"min_cells={min_cells}", mend="it must be 1 or more"),)
+    left = [c for c, size in zip(annotation.conditions, n, strict=True) if size >= min_cells]
+    if not any(c.edits for c in left):
+        evidence = f"no edited condition has min_cells={min_cells} cells; the largest has {n.max()}"
+        return (failed("cells per condition", evidence, mend="lower min_cells"),)
+    return ()
+
+
+def _drop_small(screen: Screen, min_cells: int | None) -> Screen:
+    if min_cells is None:
+        return screen
+    n = np.bincount(screen.annotation.condition)
+    small = n < min_cells
+    if not small.any():
+        return screen
+    dropped = [describe(screen.annotation.conditions[i]) for i in np.flatnonzero(small)]
+    finding = passed(
+        "small conditions", f"{len(dropped)} conditions of fewer than {min_cells} cells left out: {listed(dropped)}"
+    )
+    screen = screen.take(np.flatnonzero(~small[screen.annotation.condition]))
+    return replace(screen, findings=(*screen.findings, finding))

@@ -1,0 +1,28 @@
+"""How well predictions do, against measurements, against each other and against the noise."""
+
+from semimech.evaluate.benchmark import BenchmarkResult, Method, baseline_methods, run_benchmark
+from semimech.evaluate.ceiling import CEILING
+from semimech.evaluate.compare import best_simple_baseline, compare, summarise
+from semimech.evaluate.metrics import ERRORS, METRICS
+from semimech.evaluate.reference import STRATA, condition_label
+from semimech.evaluate.score import ONE_STEP, ROLL_OUT, HeldOut
+from semimech.evaluate.write import write_scores
+
+__all__ = [
+    "CEILING",
+    "ERRORS",
+    "METRICS",
+    "ONE_STEP",
+    "ROLL_OUT",
+    "STRATA",
+    "BenchmarkResult",
+    "HeldOut",
+    "Method",
+    "baseline_methods",
+    "best_simple_baseline",
+    "compare",
+    "condition_label",
+    "run_benchmark",
+    "summarise",
+    "write_scores",
+]

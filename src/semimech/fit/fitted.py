@@ -1,0 +1,272 @@
+"""FittedModel: an ensemble of fitted laws that predicts any protocol of its system."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from semimech._errors import DataError, raise_faults
+from semimech.assumptions import Assumption
+from semimech.assumptions.catalogue import (
+    FULL_EFFICACY,
+    INSTANTANEOUS,
+    KNOWN_WIRING,
+    NO_INTERACTION,
+    NO_SELECTION,
+    STATIONARY_CONTROLS,
+)
+from semimech.data.scale import Scale
+from semimech.experiment import Condition, Period
+from semimech.fit.config import FitConfig
+from semimech.fit.folder import read_result, write_result
+from semimech.fit.loss import wiring
+from semimech.fit.record import Record, Result
+from semimech.fit.select import anonymous
+from semimech.fit.train import predict_members
+from semimech.model import (
+    CellModel,
+    ContextArrays,
+    ExponentialSolver,
+    context_arrays,
+    make_plan,
+    settle,
+    split_trained,
+)
+from semimech.predictor import AbstractDynamicPredictor, Prediction
+
+_SETTLED_HOURS = 1e9
+_PREDICTION_STEP_HOURS = 3.0
+
+
+class FittedModel(AbstractDynamicPredictor):
+    """An ensemble of semi-mechanistic models (or Neural ODEs) of one cell system.
+
+    Parameters
+    ----------
+    result
+        What the fit found.
+    """
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(
+            name=model_name(result.record),
+            genes=result.roster.genes,
+            assumptions=model_assumptions(result.record),
+            var_names=result.var_names,
+            maintenance_medium=result.system.maintenance_medium,
+        )
+        self.fit = result.fit
+        self.roster = result.roster
+        self.system = result.system
+        self.training = result.training
+        self.record = result.record
+        self._result = result
+        self._trained_genes = {edit.gene for condition in result.training for edit in condition.edits}
+        self._row = {condition: row for row, condition in enumerate(result.training)}
+
+    def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
+        """Predict conditions: the mean of the members.
+
+        Seen edits carry over a share of their residual at the nearest harvest. Edits of genes that were not edited in
+        training are pooled with the prediction of an unknown edit, as far as inner validation found that to help.
+
+        Raises
+        ------
+        DataError
+            Listing genes and media that the model does not know.
+        """
+        conditions = [self.system.resolve(condition) for condition in conditions]
+        raise_faults(DataError, "query", self.unknown_names(conditions))
+        mean = self._members_mean(conditions)
+        own = self._own(conditions)
+        rows = [row for row, c in enumerate(conditions) if not {e.gene for e in c.edits} <= self._trained_genes]
+        if rows:
+            shared = self._members_mean([anonymous(conditions[row]) for row in rows])
+            pooled = shared + self.fit.trust * (mean[rows] - shared)
+            mean[rows] = np.where(own[rows], mean[rows], pooled)
+        seen_edits = {condition.edits for condition in self.training}
+        is_seen = np.array([condition.edits in seen_edits for condition in conditions])
+        for row in np.flatnonzero(is_seen):
+            mean[row] += self._carried(conditions[row])
+        change = mean - self.fit.control
+        width = np.where(
+            is_seen[:, None], self.fit.seen.half_width(change, own), self.fit.unseen.half_width(change, own)
+        )
+        return Prediction(mean=mean, lower=mean - width, upper=mean + width)
+
+    def advance(
+        self,
+        observed: Float[np.ndarray, "condition gene"],
+        before: Sequence[Condition],
+        after: Sequence[Condition],
+    ) -> Float[np.ndarray, "condition gene"]:
+        """Predict later harvests from cells observed at earlier ones, by the law alone.
+
+        Raises
+        ------
+        DataError
+            Listing genes and media that the model does not know.
+        ValueError
+            If a later condition is not the earlier one continued.
+        """
+        before, after = ([self.system.resolve(c) for c in conditions] for conditions in (before, after))
+        raise_faults(DataError, "query", self.unknown_names(after))
+        rest = [_rest(b, a) for b, a in zip(before, after, strict=True)]
+        members = self.fit.members
+        scale = Scale(name="training", state_grid=members.scale.state, observed_grid=members.scale.observed)
+        start = (np.maximum(scale.to_state(observed), 0.0) / members.unit).astype(np.float32)
+        result = np.empty(observed.shape)
+        for hours in dict.fromkeys(tuple(period.hours for period in periods) for periods in rest):
+            rows = [row for row, periods in enumerate(rest) if tuple(period.hours for period in periods) == hours]
+            states = jnp.asarray(np.stack([start[rows]] * self.record.config.n_members))
+            for number, gap in enumerate(hours):
+                contexts = context_arrays([rest[row][number].context for row in rows], self.roster)
+                states = _advance_members(*split_trained(members), states, contexts, self.solver, gap)
+            result[rows] = np.asarray(members.observe(states), np.float64).mean(axis=0)
+        return result
+
+    def save(self, directory: str | Path) -> None:
+        """Write the model as a folder, whole or not at all; a model that is there already is replaced.
+
+        Raises
+        ------
+        ConfigError
+            If the place cannot be written to, or holds something that is not a model.
+        """
+        write_result(self._result, self.network(), Path(directory))
+
+    @property
+    def solver(self) -> ExponentialSolver:
+        """The integrator of predictions."""
+        return prediction_solver(self.record.config)
+
+    def network(self) -> pd.DataFrame:
+        """Edges by size: columns ``source, target, weight, spread``; mean and standard deviation over members.
+
+        A Neural ODE has none, and gives an empty table.
+        """
+        mechanism = wiring(self.fit.members.dynamics)
+        if mechanism is None:
+            return pd.DataFrame({"source": [], "target": [], "weight": [], "spread": []})
+        weight = np.asarray(mechanism.weight)
+        mean, spread = weight.mean(axis=0), weight.std(axis=0)
+        target, source = np.nonzero(np.abs(mean) > 1e-3)
+        edges = pd.DataFrame(
+            {
+                "source": np.array(self.roster.regulators, dtype=object)[source],
+                "target": np.array(self.genes, dtype=object)[target],
+                "weight": mean[target, source],
+                "spread": spread[target, source],
+            }
+        )
+        return edges.sort_values("weight", key=np.abs, ascending=False, ignore_index=True)
+
+    def unknown_names(self, conditions: Sequence[Condition]) -> list[str]:
+        """A fault for each gene and medium of a query that the model does not know."""
+        known_genes, known_media = set(self.roster.regulators), set(self.roster.media)
+        periods = [period.context for condition in conditions for period in condition.history]
+        genes = {edit.gene for context in periods for edit in context.edits} - known_genes
+        media = {context.medium for context in periods if context.medium is not None} - known_media
+        faults = [
+            f"gene {g!r} is neither measured nor edited in training{_near(g, known_genes)}" for g in sorted(genes)
+        ]
+        known_media.add(self.system.maintenance_medium)
+        return faults + [f"medium {m!r} was not in the training data{_near(m, known_media)}" for m in sorted(media)]
+
+    def _members_mean(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
+        members = predict_members(self.fit.members, make_plan(conditions, self.roster), self.solver)
+        return np.asarray(members, np.float64).mean(axis=0)[: len(conditions)]
+
+    def _carried(self, condition: Condition) -> Float[np.ndarray, " gene"]:
+        """Share of the residual of the same edits and media at the nearest harvest, earlier ones first."""
+        same = [c for c in self.training if c.edits == condition.edits and c.media == condition.media]
+        if not same:
+            return np.zeros(len(self.genes))
+        late = min(condition.hours, _SETTLED_HOURS)
+        nearest = min(same, key=lambda c: (abs(min(c.hours, _SETTLED_HOURS) - late), c.hours))
+        return self.fit.carry_over * self.fit.residual[self._row[nearest]]
+
+    def _own(self, conditions: Sequence[Condition]) -> np.ndarray:
+        column = {gene: i for i, gene in enumerate(self.genes)}
+        own = np.zeros((len(conditions), len(self.genes)), dtype=bool)
+        for row, condition in enumerate(conditions):
+            own[row, [column[e.gene] for e in condition.edits if e.gene in column]] = True
+        return own
+
+
+def prediction_solver(config: FitConfig) -> ExponentialSolver:
+    """An integrator of short steps: what else is asked adds times to the grid, and hardly changes a prediction then."""
+    return ExponentialSolver(min(config.max_step_hours, _PREDICTION_STEP_HOURS))
+
+
+def model_name(record: Record) -> str:
+    """Name in tables."""
+    return "semi-mechanistic" if record.config.law == "semi-mechanistic" else "Neural ODE"
+
+
+def model_assumptions(record: Record) -> tuple[Assumption, ...]:
+    """What a fitted model takes for granted."""
+    found = [INSTANTANEOUS, FULL_EFFICACY, NO_SELECTION, NO_INTERACTION]
+    if record.config.law == "semi-mechanistic":
+        found.append(KNOWN_WIRING)
+    if record.chosen.strength != "none":
+        found.append(STATIONARY_CONTROLS)
+    return tuple(found)
+
+
+@eqx.filter_jit
+def _advance_members(
+    trained: CellModel,
+    fixed: CellModel,
+    states: Float[jax.Array, "member row gene"],
+    contexts: ContextArrays,
+    solver: ExponentialSolver,
+    hours: float,
+) -> Float[jax.Array, "member row gene"]:
+    """States of each member after a period; infinite hours are until settled."""
+
+    def one(trained: CellModel, states: jax.Array) -> jax.Array:
+        dynamics = eqx.combine(trained, fixed).dynamics
+        if math.isinf(hours):
+            return settle(dynamics, states, contexts, solver)
+        both_ends = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), contexts)
+        return solver.integrate(dynamics, states, both_ends, (0.0, hours))[-1]
+
+    return jax.vmap(one)(trained, states)
+
+
+def _rest(before: Condition, after: Condition) -> tuple[Period, ...]:
+    """What remains of a protocol after an earlier harvest."""
+    last = len(before.history) - 1
+    if last < len(after.history) and before.history[:last] == after.history[:last]:
+        left, right = before.history[last], after.history[last]
+        if left.context == right.context and left.hours == right.hours:
+            return after.history[last + 1 :]
+        if left.context == right.context and left.hours < right.hours:
+            return (Period(context=right.context, hours=right.hours - left.hours), *after.history[last + 1 :])
+    raise ValueError(f"{after} is not {before} continued")
+
+
+def _near(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def load(directory: str | Path) -> FittedModel:
+    """Read a model that `FittedModel.save` wrote; it predicts the same numbers.
+
+    Raises
+    ------
+    ConfigError
+        If the folder is not a saved model, is damaged, or was written by a later version.
+    """
+    return FittedModel(read_result(Path(directory)))

@@ -1,0 +1,203 @@
+"""The terms of the loss, each a pure function of a model and a problem, in units that mean the same in every data set."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from semimech.fit.populations import energy_term
+from semimech.fit.problem import AppliedStrength, Controls, Problem
+from semimech.model import (
+    AbstractDynamics,
+    AbstractSolver,
+    CellModel,
+    MechanisticDynamics,
+    NeuralDynamics,
+    NeuralMap,
+    ResidualRegulation,
+    SaturatingRegulation,
+    implied_covariance,
+    jacobian,
+)
+
+_DIAGONAL_WEIGHT = 0.09
+
+
+class ControlNoise(eqx.Module):
+    """What the ``moment`` strength learns beside the law.
+
+    Parameters
+    ----------
+    log_intrinsic
+        Logarithm of the intrinsic variance per gene that production noise alone would give.
+    loading
+        How slow latent factors drive each gene's relative production.
+    log_factor_rate
+        Logarithm of the factors' rate, per hour.
+    """
+
+    log_intrinsic: Float[Array, " gene"]
+    loading: Float[Array, "gene factor"]
+    log_factor_rate: Float[Array, " factor"]
+
+
+class Weights(eqx.Module):
+    """Weights of the loss terms, and of the conditions; one record per run, stacked over runs.
+
+    Parameters
+    ----------
+    row
+        Weight of each row of the problem; zero holds it out.
+    steady_state, sparsity, decay, residual
+        Weights of the terms.
+    """
+
+    row: Float[Array, " row"]
+    steady_state: Float[Array, ""]
+    sparsity: Float[Array, ""]
+    decay: Float[Array, ""]
+    residual: Float[Array, ""]
+
+
+def data_term(predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]) -> Array:
+    """Weighted squared error of the means; 1 is the error of predicting no change."""
+    squared = (problem.weight * (predicted - problem.target) ** 2).mean(axis=1)
+    return jnp.sum(row * squared) / (jnp.maximum(jnp.sum(row), 1e-6) * problem.no_change)
+
+
+def data_loss(predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]) -> Array:
+    """The data term on means; with populations, the energy distance of edited cells, and means of unedited ones."""
+    if problem.populations is None:
+        return data_term(predicted, problem, row)
+    is_population = jnp.zeros(row.shape).at[problem.populations.row].set(1.0)
+    unedited = data_term(predicted, problem, row * (1.0 - is_population))
+    return energy_term(predicted, problem.populations, row) + unedited
+
+
+def point_term(dynamics: AbstractDynamics, controls: Controls) -> Array:
+    """Every control cell is a fixed point: mean squared drift in units of the natural rate."""
+    return jnp.mean(_relative_drift(dynamics, controls) ** 2)
+
+
+def mean_term(dynamics: AbstractDynamics, controls: Controls) -> Array:
+    """The mean of the control cells does not drift: squared mean drift in units of the natural rate."""
+    return jnp.mean(jnp.mean(_relative_drift(dynamics, controls), axis=0) ** 2)
+
+
+def moment_term(dynamics: AbstractDynamics, noise: ControlNoise, controls: Controls, *, step: float) -> Array:
+    """The covariance that the law implies is that of the controls: squared difference in units of correlation.
+
+    Intrinsic noise enters as ``D = 2 δ c`` with ``c`` free per gene. The diagonal counts less, since ``c`` can
+    fit it alone. The logarithm tames a law that is close to unstable.
+    """
+    unedited = jnp.ones(controls.covariance.shape[0], controls.points.dtype)
+    rate = dynamics.natural_rate()
+    implied = implied_covariance(
+        jacobian(dynamics, unedited, controls.context),
+        2.0 * rate * jnp.exp(noise.log_intrinsic),
+        rate[:, None] * noise.loading,
+        jnp.exp(noise.log_factor_rate),
+        step=step,
+    )
+    observed = jnp.asarray(controls.covariance)
+    sd = jnp.sqrt(jnp.diagonal(observed))
+    difference = ((implied - observed) / (sd[:, None] * sd[None, :])) ** 2
+    weight = jnp.where(jnp.eye(len(sd), dtype=bool), _DIAGONAL_WEIGHT, 1.0)
+    return jnp.log1p(jnp.mean(weight * difference))
+
+
+def steady_state_term(
+    strength: AppliedStrength, dynamics: AbstractDynamics, noise: ControlNoise, problem: Problem, *, step: float
+) -> Array:
+    """The steady-state loss on unedited cells in the maintenance medium, in one of its strengths."""
+    if strength == "none" or problem.controls is None:
+        return jnp.array(0.0)
+    if strength == "point":
+        return point_term(dynamics, problem.controls)
+    if strength == "mean":
+        return mean_term(dynamics, problem.controls)
+    return moment_term(dynamics, noise, problem.controls, step=step)
+
+
+def sparsity_term(dynamics: AbstractDynamics, problem: Problem) -> Array:
+    """Priced sum of absolute edge weights per gene; zero for a law without edges."""
+    mechanism = wiring(dynamics)
+    if mechanism is None:
+        return jnp.array(0.0)
+    price = jnp.where(jnp.isinf(problem.price), 0.0, problem.price)
+    return jnp.sum(price * jnp.abs(mechanism.weight)) / mechanism.weight.shape[0]
+
+
+def decay_term(dynamics: AbstractDynamics, noise: ControlNoise, half_life_hours: float) -> Array:
+    """Squared size of all weights per gene, and of the departure of half-lives and transcripts from what is expected."""
+    n_genes = noise.log_intrinsic.shape[0]
+    total = jnp.sum(dynamics.log_transcript_gene**2) + 0.1 * dynamics.log_transcript**2
+    if isinstance(dynamics, MechanisticDynamics):
+        total += jnp.sum((dynamics.log_degradation - jnp.log(jnp.log(2.0) / half_life_hours)) ** 2)
+    mechanism = wiring(dynamics)
+    if mechanism is not None:
+        free = (mechanism.weight, mechanism.bias, mechanism.medium_effect, mechanism.edit_effect)
+        total += sum(jnp.sum(leaf**2) for leaf in free) + jnp.sum((mechanism.log_headroom - jnp.log(5.0)) ** 2)
+    network = correction(dynamics)
+    if network is not None:
+        total += jnp.sum(network.enter**2) / network.enter.shape[1] + jnp.sum(network.leave**2)
+    return total / n_genes + jnp.sum(noise.loading**2) / n_genes
+
+
+def residual_term(dynamics: AbstractDynamics, states: Float[Array, "row gene"], problem: Problem) -> Array:
+    """Mean squared share of the learned residual in production, at the unedited state and at the visited states."""
+    if not (isinstance(dynamics, MechanisticDynamics) and isinstance(dynamics.regulation, ResidualRegulation)):
+        return jnp.array(0.0)
+    last = problem.plan.stages[-1]
+    context = jax.tree.map(lambda leaf: jnp.asarray(leaf)[last.time, last.course], last.contexts)
+    visited = states[last.condition]
+    return jnp.mean(dynamics.regulation.correction(visited, context) ** 2)
+
+
+def wiring(dynamics: AbstractDynamics) -> SaturatingRegulation | None:
+    """The network of a law, if it has one."""
+    if not isinstance(dynamics, MechanisticDynamics):
+        return None
+    regulation = dynamics.regulation
+    if isinstance(regulation, ResidualRegulation):
+        regulation = regulation.mechanism
+    return regulation if isinstance(regulation, SaturatingRegulation) else None
+
+
+def correction(dynamics: AbstractDynamics) -> NeuralMap | None:
+    """The neural part of a law, if it has one."""
+    if isinstance(dynamics, NeuralDynamics):
+        return dynamics.network
+    if isinstance(dynamics, MechanisticDynamics) and isinstance(dynamics.regulation, ResidualRegulation):
+        return dynamics.regulation.correction
+    return None
+
+
+def fitting_loss(
+    model: CellModel,
+    noise: ControlNoise,
+    problem: Problem,
+    weights: Weights,
+    *,
+    solver: AbstractSolver,
+    half_life_hours: float,
+) -> tuple[Array, dict[str, Array]]:
+    """Every term but the steady-state loss: their sum, and each already times its weight."""
+    states = model.states(problem.plan, solver)
+    terms = {
+        "data": data_loss(model.observe(states), problem, weights.row),
+        "sparsity": weights.sparsity * sparsity_term(model.dynamics, problem),
+        "weight decay": weights.decay * decay_term(model.dynamics, noise, half_life_hours),
+        "residual share": weights.residual * residual_term(model.dynamics, states, problem),
+    }
+    return sum(terms.values(), jnp.array(0.0)), terms
+
+
+def _relative_drift(dynamics: AbstractDynamics, controls: Controls) -> Float[Array, "point gene"]:
+    points = jnp.asarray(controls.points)
+    context = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (points.shape[0], leaf.shape[-1])), controls.context
+    )
+    return dynamics.drift(points, context) / dynamics.natural_rate()

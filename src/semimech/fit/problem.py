@@ -1,0 +1,193 @@
+"""A data set compiled for fitting: plan, targets, weights and what is known of unedited cells, as arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Bool, Float
+
+from semimech._errors import ConfigError, raise_faults
+from semimech.data import Dataset
+from semimech.experiment import Condition, Context
+from semimech.fit.config import DataLoss
+from semimech.fit.populations import Populations, make_populations
+from semimech.model import ContextArrays, Plan, PriorNetwork, Roster, context_arrays, edge_penalty, make_plan
+
+AppliedStrength: TypeAlias = Literal["none", "point", "mean", "moment"]
+_MAX_CONTROL_CELLS = 256
+
+
+class Controls(eqx.Module):
+    """Unedited cells in the maintenance medium, relative to their mean.
+
+    Parameters
+    ----------
+    context
+        Their context.
+    points
+        Relative states of single cells, or of the control rows of bulk data.
+    covariance
+        Covariance of the relative state over genes, measurement noise removed; empty if unknown.
+    """
+
+    context: ContextArrays
+    points: Float[np.ndarray, "point gene"]
+    covariance: Float[np.ndarray, "known known"]
+
+
+class Problem(eqx.Module):
+    """Everything of a data set that a fit needs.
+
+    Parameters
+    ----------
+    plan
+        The conditions, compiled.
+    target
+        Observed means, then padding to the rows of the plan.
+    weight
+        Weight of each squared error; averages one, zero in the padding.
+    no_change
+        Weighted mean squared error of predicting matched controls, without the edited genes: the unit of the data loss.
+    unit
+        State of unedited cells, the unit of the relative state.
+    price
+        Relative price of each edge; infinite where forbidden.
+    controls
+        Unedited cells; ``None`` if there are none or the system is differentiating.
+    populations
+        Cells of the edited conditions, for the energy distance; ``None`` for a loss on means.
+    is_start_known
+        Whether experiments start from stationary unedited cells; else the start is learned.
+    """
+
+    plan: Plan
+    target: Float[np.ndarray, "row gene"]
+    weight: Float[np.ndarray, "row gene"]
+    no_change: Float[np.ndarray, ""]
+    unit: Float[np.ndarray, " gene"]
+    price: Float[np.ndarray, "gene regulator"]
+    controls: Controls | None
+    populations: Populations | None
+    is_start_known: bool = eqx.field(static=True)
+
+
+def make_roster(dataset: Dataset, conditions: tuple[Condition, ...] | None = None) -> Roster:
+    """Names used by a data set, with unmeasured targets taken from its conditions."""
+    conditions = dataset.conditions if conditions is None else conditions
+    edited = {edit.gene for c in conditions for period in c.history for edit in period.context.edits}
+    targets = tuple(sorted(edited - set(dataset.genes)))
+    return Roster(genes=dataset.genes, targets=targets, media=dataset.system.media)
+
+
+def make_problem(
+    dataset: Dataset, roster: Roster, prior: PriorNetwork | None, *, data_loss: DataLoss = "pseudobulk", seed: int
+) -> Problem:
+    """Compile a data set.
+
+    Parameters
+    ----------
+    dataset
+        Training conditions.
+    roster
+        Names of genes, targets and media.
+    prior
+        Known wiring, if any.
+    data_loss
+        ``"energy"`` draws cells of every edited condition too.
+    seed
+        Seed of the choice of cells.
+
+    Raises
+    ------
+    DataError
+        If an energy distance is asked for and there are no cells with matched controls.
+    """
+    control = dataset.control_mean()
+    state = np.maximum(dataset.scale.to_state(control), 0.0)
+    floor = 0.02 * np.median(state[state > 0]) if (state > 0).any() else 1.0
+    weight = data_weight(dataset)
+    change = dataset.mean - np.stack([dataset.matched_control(c) for c in dataset.conditions])
+    scored = ~edited_genes(dataset) & ~dataset.is_control[:, None]
+    scored = scored if scored.any() else np.ones(change.shape, dtype=bool)
+    no_change = float(np.mean((weight * change**2)[scored]))
+    is_start_known = bool(dataset.is_stationary_control.any()) and not dataset.system.is_differentiating
+    unit = np.maximum(state, floor).astype(np.float32)
+    plan = make_plan(dataset.conditions, roster)
+    padding = ((0, plan.n_rows - len(dataset.conditions)), (0, 0))
+    return Problem(
+        plan=plan,
+        target=np.pad(dataset.mean, padding).astype(np.float32),
+        weight=np.pad(weight, padding).astype(np.float32),
+        no_change=np.array(max(no_change, 1e-12), np.float32),
+        unit=unit,
+        price=edge_penalty(prior, roster),
+        controls=_controls(dataset, roster, unit, seed=seed) if is_start_known else None,
+        populations=make_populations(dataset, plan, seed=seed) if data_loss == "energy" else None,
+        is_start_known=is_start_known,
+    )
+
+
+def edited_genes(dataset: Dataset) -> Bool[np.ndarray, "condition gene"]:
+    """Where a condition's own edited genes are."""
+    column = {gene: i for i, gene in enumerate(dataset.genes)}
+    own = np.zeros(dataset.mean.shape, dtype=bool)
+    for row, condition in enumerate(dataset.conditions):
+        for edit in condition.edits:
+            if edit.gene in column:
+                own[row, column[edit.gene]] = True
+    return own
+
+
+def data_weight(dataset: Dataset) -> Float[np.ndarray, "condition gene"]:
+    """Weight of each squared error: ``1/(SE² + v)`` with ``v`` the typical squared change, averaging one.
+
+    ``v`` stands for what no model will fit; it keeps a few deeply measured conditions from taking over.
+    """
+    squared = np.nan_to_num(dataset.standard_error**2, nan=0.0)
+    typical = np.mean((dataset.mean - dataset.mean.mean(axis=0)) ** 2)
+    weight = 1.0 / (squared + max(float(typical), 1e-12))
+    return weight / weight.mean()
+
+
+def check_strength(dataset: Dataset, strength: AppliedStrength) -> None:
+    """Refuse a steady-state loss where its assumption is not declared or its data are missing.
+
+    Raises
+    ------
+    ConfigError
+        If the system is differentiating, there are no controls in the maintenance medium, or ``moment`` has no cells.
+    """
+    if strength == "none":
+        return
+    faults = []
+    if dataset.system.is_differentiating:
+        faults.append("the system is declared differentiating, so unedited cells are not stationary: use 'none'")
+    if not dataset.is_stationary_control.any():
+        faults.append("there are no unedited cells in the maintenance medium: name them with control=, or use 'none'")
+    elif strength == "moment" and dataset.control_moments is None:
+        faults.append("'moment' needs counts of single control cells: use 'point', 'mean' or 'none'")
+    raise_faults(ConfigError, f"steady-state loss {strength!r}", faults)
+
+
+def lyapunov_step(half_life_hours: float) -> float:
+    """Step of the Cayley transform, in hours, for the expected half-life."""
+    return 0.8 * half_life_hours / math.log(2)
+
+
+def _controls(dataset: Dataset, roster: Roster, unit: Float[np.ndarray, " gene"], *, seed: int) -> Controls:
+    context = context_arrays([Context()], roster)
+    context = ContextArrays(**{name: value[0] for name, value in vars(context).items()})
+    rows = np.flatnonzero(dataset.is_stationary_control)
+    if dataset.cells is None:
+        points = dataset.state[rows] / unit
+    else:
+        cells = np.flatnonzero(np.isin(dataset.cells.condition, rows))
+        chosen = np.random.default_rng(seed).permutation(cells)[:_MAX_CONTROL_CELLS]
+        linear = np.expm1(dataset.cells.take(np.sort(chosen)))
+        points = linear / np.maximum(linear.mean(axis=0), 1e-6)
+    moments = dataset.control_moments
+    covariance = np.zeros((0, 0)) if moments is None else moments.covariance
+    return Controls(context=context, points=points.astype(np.float32), covariance=covariance.astype(np.float32))

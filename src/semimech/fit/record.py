@@ -1,0 +1,102 @@
+"""What a finished fit consists of: its numbers, its names, and how it came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from semimech.data import CellSystem
+from semimech.experiment import Condition
+from semimech.fit.calibrate import Calibration
+from semimech.fit.config import FitConfig
+from semimech.fit.select import Candidate
+from semimech.model import CellModel, Roster
+
+
+class Fit(eqx.Module):
+    """The numbers of a fitted model: what is saved, and all that is needed to predict.
+
+    Parameters
+    ----------
+    members
+        Models of the ensemble, arrays stacked over members.
+    control
+        Observed mean of unedited cells.
+    residual
+        Observed minus fitted mean of each training condition.
+    carry_over
+        Share of a seen edit's residual that is added at other times.
+    trust
+        How far the prediction of an unseen edit leaves that of an edit of an unknown gene, from inner validation.
+    unseen, seen
+        Calibration of intervals for edits that were not trained on, and for those that were.
+    """
+
+    members: CellModel
+    control: Float[np.ndarray, " gene"]
+    residual: Float[np.ndarray, "condition gene"]
+    carry_over: Float[np.ndarray, ""]
+    trust: Float[np.ndarray, ""]
+    unseen: Calibration
+    seen: Calibration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How a model came to be.
+
+    Parameters
+    ----------
+    config
+        Settings.
+    chosen
+        What inner validation chose.
+    selection
+        Every candidate with its held-out error.
+    history
+        Loss terms by step and member: columns ``run, step, term, value``.
+    dataset, fingerprint
+        Name and hash of the training data.
+    notes
+        What a reader of the results should know.
+    """
+
+    config: FitConfig
+    chosen: Candidate
+    selection: pd.DataFrame
+    history: pd.DataFrame
+    dataset: str
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Everything that a fitted model is made of, and that is saved.
+
+    Parameters
+    ----------
+    fit
+        Numbers.
+    roster
+        Names of genes, targets and media.
+    system
+        What was declared about the cells.
+    var_names
+        Names of the genes in the file they were read from.
+    training
+        Training conditions, one for each row of ``fit.residual``.
+    record
+        How the model came to be.
+    """
+
+    fit: Fit
+    roster: Roster
+    system: CellSystem
+    var_names: tuple[str, ...]
+    training: tuple[Condition, ...]
+    record: Record

@@ -1,0 +1,90 @@
+"""Where a fit starts: a model that predicts no change, and noise that matches the controls' variances."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from semimech.fit.config import FitConfig
+from semimech.fit.loss import ControlNoise, correction
+from semimech.fit.problem import Problem
+from semimech.model import (
+    CellModel,
+    MechanisticDynamics,
+    NeuralDynamics,
+    ResidualRegulation,
+    Roster,
+    ScaleGrid,
+    neural_map,
+    unwired_regulation,
+)
+
+
+def initial_model(
+    roster: Roster,
+    unit: Float[np.ndarray, " gene"],
+    scale: ScaleGrid,
+    config: FitConfig,
+    *,
+    is_start_known: bool,
+    key: PRNGKeyArray,
+) -> CellModel:
+    """A model that predicts no change.
+
+    Parameters
+    ----------
+    roster
+        Names of genes, targets and media.
+    unit
+        State of unedited cells.
+    scale
+        Scale of the data.
+    config
+        Law and size of its neural parts.
+    is_start_known
+        Whether experiments start from unedited cells at ``unit``; else the start is learned.
+    key
+        Randomness of the neural parts.
+    """
+    sizes = (len(roster.genes), len(roster.regulators), len(roster.media))
+    n_genes = sizes[0]
+    transcripts = {"log_transcript": jnp.array(0.0), "log_transcript_gene": jnp.zeros(n_genes)}
+    if config.law == "neural":
+        network = neural_map(*sizes, n_hidden=64, key=key)
+        dynamics = NeuralDynamics(network=network, rate=float(np.log(2) / config.half_life_hours), **transcripts)
+    else:
+        regulation = unwired_regulation(*sizes)
+        if config.residual_hidden:
+            residual = neural_map(*sizes, n_hidden=config.residual_hidden, key=key)
+            regulation = ResidualRegulation(mechanism=regulation, correction=residual)
+        log_degradation = jnp.full(n_genes, jnp.log(jnp.log(2.0) / config.half_life_hours))
+        dynamics = MechanisticDynamics(regulation=regulation, log_degradation=log_degradation, **transcripts)
+    start = np.zeros(n_genes, np.float32)
+    return CellModel(
+        dynamics=dynamics, log_initial=start if is_start_known else jnp.asarray(start), unit=unit, scale=scale
+    )
+
+
+def redraw(model: CellModel, *, key: PRNGKeyArray) -> CellModel:
+    """The model with the entry weights of its neural part drawn anew, so that members of an ensemble differ."""
+    network = correction(model.dynamics)
+    if network is None:
+        return model
+    enter = jax.random.normal(key, network.enter.shape) / jnp.sqrt(network.enter.shape[0])
+    return eqx.tree_at(lambda m: correction(m.dynamics).enter, model, enter)  # type: ignore[union-attr]
+
+
+def initial_noise(problem: Problem, n_factors: int, *, key: PRNGKeyArray) -> ControlNoise:
+    """Noise parameters of the ``moment`` strength: the controls' variances, and small loadings of slow factors."""
+    n_genes = len(problem.unit)
+    variance = np.full(n_genes, 0.1)
+    if problem.controls is not None and problem.controls.covariance.size:
+        variance = np.maximum(np.diagonal(problem.controls.covariance), 1e-4)
+    return ControlNoise(
+        log_intrinsic=jnp.asarray(np.log(variance), jnp.float32),
+        loading=0.1 * jax.random.normal(key, (n_genes, n_factors)),
+        log_factor_rate=jnp.log(jnp.log(2.0) / jnp.linspace(24.0, 96.0, n_factors)),
+    )

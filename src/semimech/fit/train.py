@@ -1,0 +1,254 @@
+"""The only loop: many runs of one problem side by side, in chunks that end at checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from semimech.fit.archive import read_leaves, write_leaves
+from semimech.fit.config import FitConfig
+from semimech.fit.loss import ControlNoise, Weights, correction, fitting_loss, steady_state_term, wiring
+from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
+from semimech.fit.start import initial_noise, redraw
+from semimech.model import AbstractSolver, CellModel, Plan, Roster, split_trained
+
+_NEURAL_PACE = 0.2
+_REFRESH = 2
+_MANY_GENES = 64
+_AT_ONCE = 6  # one program size for every set of runs
+Progress: TypeAlias = Callable[[str, int, int], None]
+TERMS = ("data", "steady state", "sparsity", "weight decay", "residual share")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What is compiled once for all runs: the choices that change the computation.
+
+    Parameters
+    ----------
+    strength
+        Steady-state loss.
+    n_factors
+        Slow latent factors of the ``moment`` strength.
+    config
+        Settings.
+    """
+
+    strength: AppliedStrength
+    n_factors: int
+    config: FitConfig
+
+
+class TrainState(eqx.Module):
+    """Where a run stands, or runs side by side with a leading axis in every leaf: parameters, optimiser and step."""
+
+    model: CellModel
+    noise: ControlNoise
+    optimiser: optax.OptState
+    step: Int[Array, " *run"]
+    history: Float[Array, "*run step term"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A compiled problem and how its runs are carried out.
+
+    Parameters
+    ----------
+    problem
+        The data, compiled.
+    roster
+        Names of genes, targets and media.
+    start
+        Gives the structure of the model; its neural weights are drawn anew for each run.
+    solver
+        How to integrate.
+    checkpoint
+        Folder for checkpoints; a set of runs that finds its own goes on from there.
+    progress
+        Called with label, steps done and steps in all.
+    """
+
+    problem: Problem
+    roster: Roster
+    start: CellModel
+    solver: AbstractSolver
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+
+    def run(
+        self, program: Program, runs: Sequence[Weights], keys: Sequence[PRNGKeyArray], *, n_steps: int, label: str
+    ) -> TrainState:
+        """Fit every run; runs are independent and share one compiled program.
+
+        Parameters
+        ----------
+        program
+            Choices that change the computation.
+        runs
+            Weights of the terms and conditions, one record per run.
+        keys
+            Randomness of each run.
+        n_steps
+            Steps of the optimiser.
+        label
+            Name of this set of runs, for progress and for its checkpoint files.
+        """
+        groups = [list(range(i, min(i + _AT_ONCE, len(runs)))) for i in range(0, len(runs), _AT_ONCE)]
+        _, fixed = split_trained(self.start)
+        compiled = _compiled(program)
+        finished = []
+        for number, group in enumerate(groups):
+            padded = [*group, *[group[-1]] * (_AT_ONCE - len(group))]
+            weights = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[runs[i] for i in padded])
+            state = _begin(self.problem, self.start, program, [keys[i] for i in padded], n_steps)
+            file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
+            if file is not None and file.exists():
+                state = read_leaves(file, state)
+            done = int(state.step[0])
+            while done < n_steps:
+                n = min(program.config.checkpoint_every, n_steps - done)
+                state = _advance(state, fixed, weights, self.problem, compiled, self.solver, n, jnp.array(n_steps))
+                done += n
+                if file is not None:
+                    write_leaves(file, state)
+                if self.progress is not None:
+                    self.progress(label, number * n_steps + done, len(groups) * n_steps)
+            finished.append(jax.tree.map(lambda leaf, n=len(group): leaf[:n], state))
+        state = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *finished)
+        return eqx.tree_at(lambda s: s.history, state, state.history[:, :n_steps])
+
+    def models(self, state: TrainState) -> CellModel:
+        """The models of finished runs, arrays stacked over runs."""
+        return eqx.combine(state.model, split_trained(self.start)[1])
+
+
+def _compiled(program: Program) -> Program:
+    """The program without the settings that do not enter it, so that fits that differ only in those share it."""
+    config = program.config
+    settings = FitConfig(learning_rate=config.learning_rate, half_life_hours=config.half_life_hours)
+    return replace(program, config=settings)
+
+
+def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Float[Array, "run row gene"]:
+    """Observed means of every row of a plan from each of the stacked models."""
+    return _predict(*split_trained(models), plan, solver)
+
+
+@eqx.filter_jit
+def _predict(trained: CellModel, fixed: CellModel, plan: Plan, solver: AbstractSolver) -> Float[Array, "run row gene"]:
+    def predict(trained: CellModel) -> Float[Array, "row gene"]:
+        model = eqx.combine(trained, fixed)
+        return model.observe(model.states(plan, solver))
+
+    return jax.vmap(predict)(trained)
+
+
+def _planned_steps(config: FitConfig) -> tuple[int, int]:
+    """Steps of the two kinds of runs: histories have room for the longer, so that both share one program."""
+    return config.n_steps, config.validation_steps
+
+
+def _begin(
+    problem: Problem, start: CellModel, program: Program, keys: Sequence[PRNGKeyArray], n_steps: int
+) -> TrainState:
+    """Stacked starts of runs."""
+    states = []
+    for key in keys:
+        model_key, noise_key = jax.random.split(key)
+        trained, _ = split_trained(redraw(start, key=model_key))
+        noise = initial_noise(problem, program.n_factors, key=noise_key)
+        optimiser = optax.scale_by_adam().init(ravel_pytree((trained, noise))[0])
+        history = jnp.full((max(n_steps, *_planned_steps(program.config)), len(TERMS)), jnp.nan)
+        states.append(TrainState(model=trained, noise=noise, optimiser=optimiser, step=jnp.array(0), history=history))
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), stacked)  # no weak types: compile once
+
+
+@eqx.filter_jit
+def _advance(
+    state: TrainState,
+    fixed: CellModel,
+    weights: Weights,
+    problem: Problem,
+    program: Program,
+    solver: AbstractSolver,
+    n_steps: int,
+    total_steps: Array,
+) -> TrainState:
+    """Take some steps of Adam with a cosine schedule (Loshchilov & Hutter 2017, arXiv:1608.03983), in every run.
+
+    With many genes the gradient of the steady-state loss, by far the dearest part, is taken anew every second step and
+    held in between; longer holds were seen to unsettle the fit.
+    """
+    config = program.config
+    transform = optax.chain(optax.clip_by_global_norm(5.0), optax.scale_by_adam())
+    is_free, _ = ravel_pytree(_is_free((state.model, state.noise), jnp.isfinite(jnp.asarray(problem.price))))
+    pace, _ = ravel_pytree(_pace((state.model, state.noise)))
+
+    def steady_state(trained: tuple[CellModel, ControlNoise], weights: Weights) -> Array:
+        dynamics = eqx.combine(trained[0], fixed).dynamics
+        return weights.steady_state * steady_state_term(
+            program.strength, dynamics, trained[1], problem, step=lyapunov_step(config.half_life_hours)
+        )
+
+    def rest(trained: tuple[CellModel, ControlNoise], weights: Weights) -> tuple[Array, dict[str, Array]]:
+        model = eqx.combine(trained[0], fixed)
+        return fitting_loss(model, trained[1], problem, weights, solver=solver, half_life_hours=config.half_life_hours)
+
+    def one_step(state: TrainState, weights: Weights, value: Array, held: Array) -> TrainState:
+        trained = (state.model, state.noise)
+        (_, terms), gradient = jax.value_and_grad(rest, has_aux=True)(trained, weights)
+        flat, unravel = ravel_pytree(trained)
+        downhill = (held + ravel_pytree(gradient)[0]) * is_free
+        downhill = jnp.where(jnp.isfinite(downhill).all(), downhill, 0.0)  # a gradient that overflows is left out
+        update, (_, optimiser) = transform.update(downhill, (optax.EmptyState(), state.optimiser))
+        warm = jnp.minimum((state.step + 1) / 10.0, 1.0)
+        rate = config.learning_rate * warm * 0.5 * (1.0 + jnp.cos(jnp.pi * state.step / total_steps))
+        model, noise = unravel(flat - rate * pace * update)
+        history = state.history.at[state.step].set(
+            jnp.stack([{**terms, "steady state": value}[name] for name in TERMS])
+        )
+        return TrainState(model=model, noise=noise, optimiser=optimiser, step=state.step + 1, history=history)
+
+    def block(state: TrainState, weights: Weights, length: int) -> TrainState:
+        value, gradient = jax.value_and_grad(steady_state)((state.model, state.noise), weights)
+        held, _ = ravel_pytree(gradient)
+        steps = jax.lax.scan(lambda s, _: (one_step(s, weights, value, held), None), state, None, length=length)
+        return steps[0]
+
+    def run(state: TrainState, weights: Weights) -> TrainState:
+        refresh = _REFRESH if len(problem.unit) >= _MANY_GENES else 1
+        blocks, left = divmod(n_steps, refresh)
+        state, _ = jax.lax.scan(lambda s, _: (block(s, weights, refresh), None), state, None, length=blocks)
+        return block(state, weights, left) if left else state
+
+    return jax.vmap(run)(state, weights)
+
+
+def _pace(stacked: tuple[CellModel, ControlNoise]) -> tuple[CellModel, ControlNoise]:
+    """Step size of each parameter relative to the learning rate: neural weights are many and move slower."""
+    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
+    network = correction(ones[0].dynamics)
+    if network is None:
+        return ones
+    slow = jax.tree.map(lambda leaf: _NEURAL_PACE * leaf, network)
+    return eqx.tree_at(lambda pair: correction(pair[0].dynamics), ones, slow)
+
+
+def _is_free(stacked: tuple[CellModel, ControlNoise], is_allowed: Array) -> tuple[CellModel, ControlNoise]:
+    """One for each parameter that may move: forbidden edges stay zero."""
+    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
+    if wiring(ones[0].dynamics) is None:
+        return ones
+    return eqx.tree_at(lambda pair: wiring(pair[0].dynamics).weight, ones, is_allowed.astype(jnp.float32))  # type: ignore[union-attr]

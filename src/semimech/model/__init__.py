@@ -1,0 +1,47 @@
+"""The generative model of one experiment."""
+
+from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
+from semimech.model.model import CellModel, ScaleGrid, split_trained
+from semimech.model.moments import implied_covariance, jacobian, lyapunov
+from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, make_plan
+from semimech.model.prior import PriorNetwork, edge_penalty
+from semimech.model.regulation import (
+    AbstractRegulation,
+    NeuralMap,
+    ResidualRegulation,
+    SaturatingRegulation,
+    neural_map,
+    unwired_regulation,
+)
+from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver, run_plan, settle
+
+__all__ = [
+    "AbstractDynamics",
+    "AbstractRegulation",
+    "AbstractSolver",
+    "AdaptiveSolver",
+    "CellModel",
+    "ContextArrays",
+    "ExponentialSolver",
+    "LinearDynamics",
+    "MechanisticDynamics",
+    "NeuralDynamics",
+    "NeuralMap",
+    "Plan",
+    "PriorNetwork",
+    "ResidualRegulation",
+    "Roster",
+    "SaturatingRegulation",
+    "ScaleGrid",
+    "context_arrays",
+    "edge_penalty",
+    "implied_covariance",
+    "jacobian",
+    "lyapunov",
+    "make_plan",
+    "neural_map",
+    "run_plan",
+    "settle",
+    "split_trained",
+    "unwired_regulation",
+]

@@ -1,0 +1,139 @@
+r"""Production: how regulators, media and edits set the rate at which each gene is made, relative to unedited cells.
+
+All quantities are relative: abundance :math:`z = x/\bar x` and production :math:`\rho` are 1 in unedited cells.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from semimech.model.plan import ContextArrays
+
+
+class AbstractRegulation(eqx.Module):
+    """Relative production of every gene from the state and the context."""
+
+    @abc.abstractmethod
+    def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
+        """Relative production; leading axes of state and context agree."""
+
+
+def regulator_signal(z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n regulator"]:
+    r"""What the network sees of each regulator: :math:`a_j \varphi(z_j) - 1`, zero in unedited cells.
+
+    :math:`\varphi(z) = \log_2(1 + z)`, so that :math:`\varphi(1) = 1`; an edit acts here, on the activity of
+    the product, and never clamps the abundance. Unmeasured targets have constant abundance.
+    """
+    seen = jnp.log2(1.0 + jnp.maximum(z, 0.0))
+    n_targets = context.activity.shape[-1] - z.shape[-1]
+    seen = jnp.concatenate([seen, jnp.ones((*z.shape[:-1], n_targets), z.dtype)], axis=-1)
+    return context.activity * seen - 1.0
+
+
+class SaturatingRegulation(AbstractRegulation):
+    r"""Saturating production along a signed network.
+
+    .. math:: \rho_g = h_g\Bigl(b_g + \sum_j W_{gj}\,(a_j\varphi(z_j) - 1) + B_g m + c_g n\Bigr),\qquad
+              h(s) = \frac{M}{1 + (M-1)\,e^{-sM/(M-1)}}
+
+    :math:`h(0) = h'(0) = 1`, so that :math:`W` is the first-order response at the unedited state, and
+    production lies between 0 and :math:`M` times that of unedited cells.
+
+    Parameters
+    ----------
+    weight
+        :math:`W`, row target, column regulator.
+    bias
+        :math:`b`, zero if unedited cells are exactly stationary.
+    medium_effect
+        :math:`B`, response to each medium other than the maintenance medium.
+    edit_effect
+        :math:`c`, response that all edits share (stress, cutting, delayed growth), per edit of efficacy 1.
+    log_headroom
+        :math:`\log(M - 1)`.
+    """
+
+    weight: Float[Array, "gene regulator"]
+    bias: Float[Array, " gene"]
+    medium_effect: Float[Array, "gene medium"]
+    edit_effect: Float[Array, " gene"]
+    log_headroom: Float[Array, " gene"]
+
+    def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
+        drive = regulator_signal(z, context) @ self.weight.T
+        drive = drive + context.medium @ self.medium_effect.T + context.n_edits * self.edit_effect + self.bias
+        headroom = jnp.exp(self.log_headroom)
+        maximum = 1.0 + headroom
+        return maximum * jax.nn.sigmoid(drive * maximum / headroom - self.log_headroom)
+
+
+def unwired_regulation(
+    n_genes: int, n_regulators: int, n_media: int, *, max_fold: float = 6.0, dtype: jnp.dtype | None = None
+) -> SaturatingRegulation:
+    """Regulation without edges, where production is that of unedited cells whatever is done."""
+    zeros = jnp.zeros(n_genes, dtype)
+    return SaturatingRegulation(
+        weight=jnp.zeros((n_genes, n_regulators), dtype),
+        bias=zeros,
+        medium_effect=jnp.zeros((n_genes, n_media), dtype),
+        edit_effect=zeros,
+        log_headroom=jnp.full(n_genes, jnp.log(max_fold - 1.0), dtype),
+    )
+
+
+class NeuralMap(eqx.Module):
+    """A one-hidden-layer network from state and context to one number per gene, zero at the start.
+
+    Parameters
+    ----------
+    enter, enter_bias
+        Weights from features to hidden units.
+    leave, leave_bias
+        Weights from hidden units to genes.
+    """
+
+    enter: Float[Array, "feature hidden"]
+    enter_bias: Float[Array, " hidden"]
+    leave: Float[Array, "hidden gene"]
+    leave_bias: Float[Array, " gene"]
+
+    def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
+        features = [regulator_signal(z, context), context.production - 1.0, context.medium, context.n_edits]
+        hidden = jnp.tanh(jnp.concatenate(features, axis=-1) @ self.enter + self.enter_bias)
+        return hidden @ self.leave + self.leave_bias
+
+
+def neural_map(
+    n_genes: int, n_regulators: int, n_media: int, *, n_hidden: int, key: PRNGKeyArray, dtype: jnp.dtype | None = None
+) -> NeuralMap:
+    """A `NeuralMap` whose output is zero until it is trained."""
+    n_features = n_regulators + n_genes + n_media + 1
+    return NeuralMap(
+        enter=jax.random.normal(key, (n_features, n_hidden), dtype or jnp.float32) / jnp.sqrt(n_features),
+        enter_bias=jnp.zeros(n_hidden, dtype),
+        leave=jnp.zeros((n_hidden, n_genes), dtype),
+        leave_bias=jnp.zeros(n_genes, dtype),
+    )
+
+
+class ResidualRegulation(AbstractRegulation):
+    r"""A mechanism times a learned correction, :math:`\rho = \rho_{\rm mechanism}\, e^{r}`.
+
+    Parameters
+    ----------
+    mechanism
+        What is known.
+    correction
+        :math:`r`, what learning fills in; zero at the start, and its share is penalised by the loss.
+    """
+
+    mechanism: AbstractRegulation
+    correction: NeuralMap
+
+    def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
+        return self.mechanism(z, context) * jnp.exp(jnp.clip(self.correction(z, context), -5.0, 5.0))

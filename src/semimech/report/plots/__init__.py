@@ -1,0 +1,25 @@
+"""Figures of a report, each also useful alone in a notebook."""
+
+from semimech.report.plots.encode import data_uri, svg
+from semimech.report.plots.fitting import plot_history, plot_network, plot_selection
+from semimech.report.plots.overview import condition_table, plot_batches, plot_conditions, plot_detection
+from semimech.report.plots.response import leading_genes, plot_held_out, plot_trajectory
+from semimech.report.plots.scores import plot_comparisons, plot_scores, plot_strata
+
+__all__ = [
+    "condition_table",
+    "data_uri",
+    "leading_genes",
+    "plot_batches",
+    "plot_comparisons",
+    "plot_conditions",
+    "plot_detection",
+    "plot_held_out",
+    "plot_history",
+    "plot_network",
+    "plot_scores",
+    "plot_selection",
+    "plot_strata",
+    "plot_trajectory",
+    "svg",
+]

@@ -1,0 +1,32 @@
+"""Worlds with known truth."""
+
+from semimech.simulate.kinetics import Kinetics
+from semimech.simulate.measurement import Batches, Measurement
+from semimech.simulate.presets import choose_edits, ipsc_maintenance, prior_network
+from semimech.simulate.recipe import WorldRecipe, random_world
+from semimech.simulate.screen import ScreenDesign, screen_experiments, simulate_screen, write_screen
+from semimech.simulate.study import STUDY_KINDS, Study, simulate_study, study_world
+from semimech.simulate.truth import Truth, true_values
+from semimech.simulate.world import World
+
+__all__ = [
+    "STUDY_KINDS",
+    "Batches",
+    "Kinetics",
+    "Measurement",
+    "ScreenDesign",
+    "Study",
+    "Truth",
+    "World",
+    "WorldRecipe",
+    "choose_edits",
+    "ipsc_maintenance",
+    "prior_network",
+    "random_world",
+    "screen_experiments",
+    "simulate_screen",
+    "simulate_study",
+    "study_world",
+    "true_values",
+    "write_screen",
+]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+from small_commands import call
+from small_screens import screen
+
+
+def table(done) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(done.out), sep="\t", keep_default_na=False)
+
+
+def test_a_good_file_gives_a_table_of_findings_and_exit_code_0(screen_file):
+    done = call("check", screen_file)
+    assert done.code == 0
+    assert done.err == ""
+    found = table(done)
+    assert list(found.columns) == ["check", "severity", "evidence", "threatens", "mend"]
+    assert set(found["severity"]) <= {"ok", "warning"}
+
+
+def test_a_check_that_fails_gives_exit_code_1_and_stands_first(tmp_path):
+    data = screen()
+    data.X = data.X.toarray()
+    data.X[0, 0] = -1
+    data.write_h5ad(tmp_path / "bad.h5ad")
+    done = call("check", tmp_path / "bad.h5ad")
+    assert done.code == 1
+    found = table(done)
+    assert found["severity"].iloc[0] == "fail"
+    assert "1 negative value" in found["evidence"].iloc[0]
+    assert found["mend"].iloc[0]
+
+
+def test_a_file_that_is_not_there_is_a_check_that_fails(tmp_path):
+    done = call("check", tmp_path / "missing.h5ad")
+    assert done.code == 1
+    assert "no such file" in table(done)["evidence"].iloc[0]
+
+
+def test_the_words_of_the_user_for_columns_are_passed_on(tmp_path):
+    data = screen()
+    data.obs = data.obs.rename(columns={"perturbation": "what", "day": "when"})
+    data.write_h5ad(tmp_path / "own.h5ad")
+    assert call("check", tmp_path / "own.h5ad").code == 1
+    done = call("check", tmp_path / "own.h5ad", "--perturbation-key", "what", "--time-key", "when")
+    assert done.code == 0
+    assert "48 h, 72 h" in done.out
+    hours = call(
+        "check", tmp_path / "own.h5ad", "--perturbation-key", "what", "--time-key", "when", "--time-unit", "hours"
+    )
+    assert "2 h, 3 h" in hours.out

@@ -1,0 +1,58 @@
+"""What every test relies on: checked types and shapes, reproducible examples, and the way to shared data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import jaxtyping
+import pytest
+
+# Annotations and array shapes are checked at every call of the package. An int stands for a float, as PEP 484 says.
+jaxtyping.install_import_hook("semimech", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+hypothesis.settings.register_profile(
+    "semimech", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("semimech")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Finds a file of the shared data sets, or skips the test where they are absent."""
+    folder = Path(os.environ.get("SEMIMECH_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"{name} is not in the shared data; set SEMIMECH_SHARED_DATA to their folder")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Double precision in JAX for the length of a test."""
+    import jax
+
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def unchecked_types() -> Iterator[None]:
+    """No checks of annotations for the length of a test: for what our own errors say to arguments of a wrong type."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from small_data import condition
+from small_fits import EDITED, N_GENES, UNIT, asked
+
+from semimech._errors import DataError
+from semimech.assumptions.catalogue import KNOWN_WIRING, STATIONARY_CONTROLS
+from semimech.experiment import parse_experiment
+from semimech.fit import FittedModel
+from semimech.fit.record import Result
+
+
+def conditions(*protocols: str):
+    return [list(parse_experiment(p).conditions.values())[-1] for p in protocols]
+
+
+def one_member(fitted: FittedModel) -> FittedModel:
+    """The law of the first member alone, without what is carried over from residuals."""
+    fit, record = fitted.fit, fitted.record
+    members = jax.tree.map(lambda leaf: leaf[:1] if isinstance(leaf, jax.Array) else leaf, fit.members)
+    return FittedModel(
+        Result(
+            fit=replace(fit, members=members, carry_over=np.zeros((), np.float32)),
+            roster=fitted.roster,
+            system=fitted.system,
+            var_names=fitted.genes,
+            training=fitted.training,
+            record=replace(record, config=replace(record.config, n_members=1)),
+        )
+    )
+
+
+def test_predictions_come_in_the_order_asked_whatever_else_is_asked(fitted):
+    query = [asked(name, 24.0) for name in ("G3", "control", "G0", "X")]
+    together = fitted.predict_conditions(query).mean
+    backwards = fitted.predict_conditions(query[::-1]).mean[::-1]
+    np.testing.assert_array_equal(together, backwards)
+    for row, one in enumerate(query):
+        np.testing.assert_allclose(fitted.predict_conditions([one]).mean[0], together[row], rtol=1e-5)
+
+
+def test_a_prediction_does_not_depend_on_the_times_of_what_else_is_asked(fitted):
+    coarse = FittedModel(
+        replace(
+            fitted._result, record=replace(fitted.record, config=replace(fitted.record.config, max_step_hours=24.0))
+        )
+    )
+    query = [asked(name, 60.0) for name in EDITED]
+    together = coarse.predict_conditions([*query, *(asked("control", hours) for hours in (7.0, 19.0, 31.0, 43.0))])
+    np.testing.assert_allclose(
+        together.mean[: len(query)] / UNIT, coarse.predict_conditions(query).mean / UNIT, atol=1e-3
+    )
+
+
+def test_intervals_stand_evenly_around_the_mean_as_wide_as_held_out_residuals_of_their_kind(fitted):
+    found = fitted.predict_conditions([asked("G0", 24.0), asked("G6", 24.0)])
+    np.testing.assert_allclose(found.upper - found.mean, found.mean - found.lower, rtol=1e-9)
+    others = [1, 2, 3, 4, 5, 7]
+    for row, kind in enumerate((fitted.fit.seen, fitted.fit.unseen)):
+        change = found.mean[row, others] - UNIT[others]
+        expected = kind.factor * np.hypot(kind.gene[others], kind.slope * change)
+        np.testing.assert_allclose((found.upper - found.mean)[row, others], expected, rtol=1e-4)
+
+
+def test_no_query_gives_no_row(fitted):
+    assert fitted.predict_conditions([]).mean.shape == (0, N_GENES)
+
+
+def test_the_maintenance_medium_may_be_named_and_settled_cells_asked_for(fitted):
+    query = conditions(
+        "medium maintenance > edit G0 crispri 0.9 > wait 12h > harvest", "edit G0 crispri 0.9 > wait 12h > harvest"
+    )
+    named, unnamed = fitted.predict_conditions(query).mean
+    np.testing.assert_array_equal(named, unnamed)
+    settled = fitted.predict_conditions([asked("G0", math.inf)]).mean[0]
+    late = fitted.predict_conditions([asked("G0", 480.0)]).mean[0]
+    np.testing.assert_allclose(settled, late, rtol=1e-3)
+
+
+def test_every_unknown_gene_and_medium_is_listed_with_its_near_names(fitted):
+    query = conditions("edit G11 > edit STAT1 > wait 1d > harvest", "medium maintenence > wait 1d > harvest")
+    with pytest.raises(DataError) as error:
+        fitted.predict_conditions(query)
+    message = str(error.value)
+    assert message.startswith("query: 3 faults")
+    assert "gene 'G11' is neither measured nor edited in training; did you mean 'G1'" in message
+    assert "gene 'STAT1' is neither measured nor edited in training\n" in message
+    assert "medium 'maintenence' was not in the training data; did you mean 'maintenance'?" in message
+
+
+def test_a_seen_edit_carries_over_a_share_of_its_residual(fitted, data):
+    row = data.perturbations.index("G2")
+    shared = replace(fitted.fit, carry_over=np.array(0.5, np.float32))
+    plain = replace(fitted.fit, carry_over=np.array(0.0, np.float32))
+    query = [data.conditions[row], asked("G2", 11.0), asked("G6", 12.0)]
+    difference = np.subtract(
+        *(FittedModel(replace(fitted._result, fit=f)).predict_conditions(query).mean for f in (shared, plain))
+    )
+    np.testing.assert_allclose(difference[0], 0.5 * fitted.fit.residual[row], atol=1e-5)
+    nearest = data.conditions.index(asked("G2", 12.0))
+    np.testing.assert_allclose(difference[1], 0.5 * fitted.fit.residual[nearest], atol=1e-5)
+    assert not difference[2].any()
+
+
+def test_an_edit_of_a_gene_that_was_never_edited_is_pooled_with_that_of_an_unknown_gene(fitted):
+    ends = [
+        FittedModel(replace(fitted._result, fit=replace(fitted.fit, trust=np.array(trust, np.float32))))
+        .predict_conditions([asked("G6", 24.0)])
+        .mean[0]
+        for trust in (0.0, 0.5, 1.0)
+    ]
+    others = np.arange(N_GENES) != 6
+    np.testing.assert_allclose(ends[1][others], (0.5 * (ends[0] + ends[2]))[others], rtol=1e-5)
+    assert ends[0][6] == ends[1][6] == ends[2][6]
+    assert not np.allclose(ends[0][others], ends[2][others])
+
+
+def test_going_on_from_the_laws_own_prediction_is_the_laws_later_prediction(fitted):
+    law = one_member(fitted)
+    before = [asked(name, 12.0) for name in (*EDITED, "control")]
+    after = [asked(name, hours) for name, hours in zip((*EDITED, "control"), (24, 24, 48, 24, 48, 24, 24), strict=True)]
+    advanced = law.advance(law.predict_conditions(before).mean, before, after)
+    np.testing.assert_allclose(advanced, law.predict_conditions(after).mean, rtol=1e-4)
+
+
+def test_going_on_through_a_change_of_medium_and_until_settled_follows_the_protocol(fitted):
+    law = one_member(fitted)
+    first = "edit G0 crispri 0.9 > wait 12h > "
+    before = conditions(*[first + "harvest"] * 4)
+    after = conditions(
+        first + "wait 12h > medium M > wait 24h > harvest",
+        first + "medium M > wait 6h > medium maintenance > wait 6h > harvest",
+        first + "wait settled > harvest",
+        first + "medium M > harvest",
+    )
+    advanced = law.advance(law.predict_conditions(before).mean, before, after)
+    np.testing.assert_allclose(advanced, law.predict_conditions(after).mean, rtol=1e-4)
+
+
+def test_cells_observed_elsewhere_than_predicted_are_where_the_law_goes_on_from(fitted):
+    law = one_member(fitted)
+    before, after = [asked("control", 12.0)], [asked("control", 18.0)]
+    advanced = law.advance(3.0 * UNIT[None], before, after)
+    rates = np.exp(np.asarray(law.fit.members.dynamics.log_degradation))[0]
+    # Every gene is far above its level and above what its regulators ask for: it falls, the faster the shorter-lived.
+    assert (advanced < 3.0 * UNIT).all()
+    assert np.corrcoef((advanced / UNIT)[0], rates)[0, 1] < -0.5
+
+
+def test_going_on_to_another_protocol_is_refused(fitted):
+    observed = UNIT[None]
+    with pytest.raises(ValueError, match="is not .* continued"):
+        fitted.advance(observed, [asked("G0", 12.0)], [asked("G1", 24.0)])
+    with pytest.raises(ValueError, match="is not .* continued"):
+        fitted.advance(observed, [asked("G0", 12.0)], [asked("G0", 6.0)])
+    with pytest.raises(DataError, match="gene 'Z' is neither measured nor edited"):
+        fitted.advance(observed, [condition("Z", 12.0)], [condition("Z", 24.0)])
+
+
+def test_the_network_lists_edges_by_size_with_their_spread_over_members(fitted):
+    network = fitted.network()
+    assert list(network.columns) == ["source", "target", "weight", "spread"]
+    assert (np.diff(network["weight"].abs()) <= 0).all()
+    weight = np.asarray(fitted.fit.members.dynamics.regulation.weight)
+    top = network.iloc[0]
+    values = weight[:, fitted.genes.index(top["target"]), fitted.roster.regulators.index(top["source"])]
+    assert top["weight"] == pytest.approx(values.mean(), rel=1e-5)
+    assert top["spread"] == pytest.approx(values.std(), rel=1e-4)
+    assert (network["weight"].abs() > 1e-3).all()
+
+
+def test_a_model_says_what_it_is_and_what_it_takes_for_granted(fitted):
+    assert fitted.name == "semi-mechanistic"
+    assert KNOWN_WIRING in fitted.assumptions
+    assert STATIONARY_CONTROLS not in fitted.assumptions
+
+
+def test_a_prediction_has_a_row_for_each_harvest(fitted):
+    predicted = fitted.predict([parse_experiment("edit G0 > wait 1d > harvest a > wait 1d > harvest b", id="two")])
+    assert predicted.obs["harvest"].tolist() == ["a", "b"]
+    assert list(predicted.var_names) == list(fitted.genes)
+    assert (predicted.layers["lower"] < predicted.X).all()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from small_data import condition, dataset
+from small_fits import N_GENES, TIMES, UNIT, asked, control_moments, linear_data
+
+from semimech._errors import ConfigError
+from semimech.data import Dataset
+from semimech.data.dataset import Cells
+from semimech.data.scale import log1p_scale
+from semimech.fit.problem import check_strength, data_weight, edited_genes, lyapunov_step, make_problem, make_roster
+from semimech.model import Roster
+
+
+def problem(data: Dataset):
+    return make_problem(data, make_roster(data), None, seed=0)
+
+
+def test_edited_genes_that_are_not_measured_become_targets(data):
+    assert make_roster(data) == Roster(genes=data.genes, targets=("X",), media=("M",))
+    assert make_roster(data, data.conditions[:3]).targets == ()
+
+
+def test_the_unit_of_each_gene_is_its_state_in_unedited_cells(data):
+    np.testing.assert_allclose(problem(data).unit, UNIT, rtol=1e-5)
+
+
+def test_the_unit_is_the_state_whatever_the_scale_of_observation():
+    mean = np.log1p(np.stack([UNIT, 2 * UNIT]))
+    logged = dataset([condition("control", 24), condition("G0", 24)], mean, scale=log1p_scale())
+    np.testing.assert_allclose(problem(logged).unit, UNIT, rtol=1e-2)
+
+
+def test_a_gene_that_is_silent_in_unedited_cells_has_a_unit_above_nothing():
+    mean = np.array([[0.0, 10.0, 10.0], [3.0, 10.0, 10.0]])
+    assert problem(dataset([condition("control", 24), condition("G1", 24)], mean)).unit[0] == pytest.approx(0.2)
+
+
+def test_all_genes_silent_have_the_unit_one():
+    assert (problem(dataset([condition("control", 24), condition("G0", 24)], np.zeros((2, 3)))).unit == 1.0).all()
+
+
+def test_targets_and_weights_are_zero_in_the_padding(data):
+    compiled, n = problem(data), len(data.conditions)
+    assert len(compiled.target) == compiled.plan.n_rows > n
+    np.testing.assert_allclose(compiled.target[:n], data.mean, rtol=1e-6)
+    assert not compiled.target[n:].any()
+    assert not compiled.weight[n:].any()
+
+
+def test_weights_are_inverse_variances_that_average_one(data):
+    weight = data_weight(data)
+    assert weight.mean() == pytest.approx(1.0)
+    variance = data.standard_error**2 + np.mean((data.mean - data.mean.mean(axis=0)) ** 2)
+    np.testing.assert_allclose(weight * variance, (weight * variance)[0, 0])
+
+
+def test_a_missing_standard_error_counts_as_none():
+    mean = np.array([[1.0, 2.0], [2.0, 1.0]])
+    error = np.array([[np.nan, 0.0], [0.5, 0.5]])
+    weight = data_weight(dataset([condition("control", 1), condition("G0", 1)], mean, standard_error=error))
+    assert weight[0, 0] == weight[0, 1] > weight[1, 0]
+
+
+def test_no_change_is_the_weighted_error_of_matched_controls_beside_the_edited_genes():
+    mean = np.array([[10.0, 10.0], [1.0, 12.0], [14.0, 2.0]])
+    compiled = problem(dataset([condition(name, 24) for name in ("control", "G0", "G1")], mean, standard_error=0.0))
+    assert float(compiled.no_change) == pytest.approx((2.0**2 + 4.0**2) / 2)
+
+
+def test_edited_genes_are_marked_where_they_are_measured():
+    data = dataset([condition(name, 24) for name in ("control", "G1", "G0+G2", "X")], np.ones((4, 3)))
+    np.testing.assert_array_equal(edited_genes(data), [[0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 0, 0]])
+
+
+def test_controls_of_bulk_data_are_the_rows_of_unedited_cells_in_maintenance_medium(data):
+    controls = problem(data).controls
+    np.testing.assert_allclose(controls.points, np.ones((len(TIMES), N_GENES)), rtol=1e-5)
+    assert controls.covariance.size == 0
+    assert not controls.context.medium.any()
+    assert (controls.context.activity == 1).all()
+
+
+def test_controls_of_single_cells_are_unedited_cells_relative_to_their_mean():
+    rng = np.random.default_rng(0)
+    linear = rng.uniform(5, 15, size=(40, 3))
+    cells = Cells(values=sp.csr_matrix(np.log1p(linear)), condition=np.repeat([0, 1], 20), batch=np.zeros(40, int))
+    covariance = np.diag([0.1, 0.2, 0.3])
+    data = dataset(
+        [condition("control", 24), condition("G0", 24)],
+        np.log1p(linear).reshape(2, 20, 3).mean(axis=1),
+        scale=log1p_scale(),
+        cells=cells,
+        control_moments=control_moments(covariance),
+    )
+    controls = problem(data).controls
+    unedited = linear[:20] / linear[:20].mean(axis=0)
+    np.testing.assert_allclose(np.sort(controls.points, axis=0), np.sort(unedited, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(controls.covariance, covariance, rtol=1e-6)
+
+
+def test_nothing_is_stationary_and_the_start_unknown_where_unedited_cells_differentiate(data, world):
+    assert problem(data).is_start_known
+    wandering = problem(linear_data(world, differentiating=True))
+    assert not wandering.is_start_known
+    assert wandering.controls is None
+
+
+def test_without_controls_the_unit_is_the_mean_of_all_and_the_start_unknown(world):
+    edited = linear_data(world, conditions=[asked(f"G{i}", 12.0) for i in range(3)])
+    compiled = problem(edited)
+    np.testing.assert_allclose(compiled.unit, edited.mean.mean(axis=0), rtol=1e-5)
+    assert not compiled.is_start_known
+    assert compiled.controls is None
+
+
+@pytest.mark.parametrize("strength", ["none", "point", "mean"])
+def test_steady_state_losses_are_allowed_on_stationary_controls(data, strength):
+    check_strength(data, strength)
+
+
+def test_moment_is_allowed_with_second_moments(world):
+    check_strength(linear_data(world, control_moments=control_moments(np.eye(N_GENES))), "moment")
+
+
+def test_every_reason_against_a_steady_state_loss_is_named(world):
+    edited = linear_data(world, conditions=[asked("G0", 12.0), asked("G1", 12.0)], differentiating=True)
+    check_strength(edited, "none")
+    with pytest.raises(ConfigError) as error:
+        check_strength(edited, "moment")
+    message = str(error.value)
+    assert message.startswith("steady-state loss 'moment': 2 faults")
+    assert "declared differentiating" in message
+    assert "no unedited cells in the maintenance medium" in message
+    assert message.count("use 'none'") == 2
+
+
+def test_controls_in_another_medium_are_no_stationary_controls(world):
+    moved = linear_data(world, conditions=[asked("control", 12.0, medium="M"), asked("G1", 12.0)])
+    with pytest.raises(ConfigError, match="no unedited cells in the maintenance medium"):
+        check_strength(moved, "point")
+
+
+def test_the_lyapunov_step_follows_the_time_constant():
+    assert lyapunov_step(16.0) == 2 * lyapunov_step(8.0)
+    assert lyapunov_step(np.log(2.0)) == pytest.approx(0.8)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_data import condition, dataset
+from small_fits import N_GENES, QUICK, control_moments, linear_data
+
+from semimech._errors import ConfigError
+from semimech.experiment import parse_experiment
+from semimech.fit import FitConfig
+from semimech.fit.problem import make_problem, make_roster
+from semimech.fit.select import (
+    Candidate,
+    anonymous,
+    edit_folds,
+    first_candidates,
+    run_weights,
+    select,
+    steady_state_candidates,
+)
+from semimech.fit.start import initial_model
+from semimech.fit.train import Training
+from semimech.model import ExponentialSolver, ScaleGrid
+
+NAMES = ["control", "G0", "G1", "G2", "G3", "G0+G1", "X"]
+
+
+@given(n_folds=st.integers(2, 8), seed=st.integers(0, 100))
+def test_every_edited_gene_is_held_out_with_all_that_carry_it_in_one_fold(n_folds, seed):
+    conditions = [condition(name, hours) for name in NAMES for hours in (24, 48)]
+    folds = edit_folds(dataset(conditions, np.ones((len(conditions), 4))), n_folds, seed=seed)
+    assert len(folds) == min(n_folds, 5)
+    for gene in ("G0", "G1", "G2", "G3", "X"):
+        carries = np.array([gene in c.perturbation.split("+") for c in conditions])
+        assert any((fold[carries]).all() for fold in folds)
+    assert not any(fold[[c.is_control for c in conditions]].any() for fold in folds)
+    assert all(fold.any() for fold in folds)
+
+
+def test_folds_are_drawn_from_the_seed():
+    data = dataset([condition(f"G{i}", 24) for i in range(12)], np.ones((12, 3)))
+    one, same, other = (edit_folds(data, 3, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_one_edited_gene_is_held_out_by_time_the_last_first():
+    conditions = [condition("G0", hours) for hours in (12, 24, 48, np.inf)]
+    folds = edit_folds(dataset(conditions, np.ones((4, 3))), 2, seed=0)
+    np.testing.assert_array_equal(folds, [[False, False, True, False], [False, True, False, False]])
+
+
+def test_one_edited_gene_at_one_time_leaves_nothing_to_hold_out():
+    assert edit_folds(dataset([condition("control", 24), condition("G0", 24)], np.ones((2, 3))), 3, seed=0) == []
+
+
+def test_all_penalties_are_tried_and_a_neural_ode_has_no_edges_to_make_sparse():
+    config = FitConfig(sparsities=(0.1, 0.3), weight_decays=(0.01, 0.1))
+    assert [(c.sparsity, c.decay) for c in first_candidates(config)] == [
+        (0.1, 0.01),
+        (0.1, 0.1),
+        (0.3, 0.01),
+        (0.3, 0.1),
+    ]
+    assert [(c.sparsity, c.decay) for c in first_candidates(replace(config, law="neural"))] == [(0.0, 0.01), (0.0, 0.1)]
+
+
+def test_steady_state_losses_are_tried_at_the_best_sparsity_and_the_one_below(world):
+    data = linear_data(world, control_moments=control_moments(np.eye(N_GENES)))
+    config = FitConfig(sparsities=(0.1, 0.2, 0.4), steady_state_weights=(1.0, 5.0), latent_factors=(0, 2))
+    found = steady_state_candidates(config, data, Candidate(sparsity=0.4, decay=0.1))
+    assert {(c.strength, c.n_factors, c.weight, c.sparsity, c.decay) for c in found} == {
+        ("moment", k, w, s, 0.1) for k in (0, 2) for w in (1.0, 5.0) for s in (0.4, 0.2)
+    }
+    lowest = steady_state_candidates(config, data, Candidate(sparsity=0.1))
+    assert {c.sparsity for c in lowest} == {0.1}
+
+
+@pytest.mark.parametrize("strength", ["point", "mean"])
+def test_a_strength_asked_for_by_name_is_tried_without_factors(data, strength):
+    config = FitConfig(steady_state=strength, steady_state_weights=(1.0,), latent_factors=(2,))
+    found = steady_state_candidates(config, data, Candidate(sparsity=0.1))
+    assert {(c.strength, c.n_factors) for c in found} == {(strength, 0)}
+
+
+def test_auto_tries_nothing_where_nothing_is_known_to_be_stationary(data, world):
+    moments = control_moments(np.eye(N_GENES))
+    best = Candidate(sparsity=0.1)
+    assert steady_state_candidates(FitConfig(), data, best) == []
+    assert (
+        steady_state_candidates(FitConfig(), linear_data(world, control_moments=moments, differentiating=True), best)
+        == []
+    )
+    assert (
+        steady_state_candidates(FitConfig(steady_state="none"), linear_data(world, control_moments=moments), best) == []
+    )
+
+
+def test_a_strength_that_is_not_allowed_is_refused(world):
+    with pytest.raises(ConfigError, match="steady-state loss 'mean': the system is declared differentiating"):
+        steady_state_candidates(FitConfig(steady_state="mean"), linear_data(world, differentiating=True), Candidate())
+
+
+def test_the_weights_of_a_run_are_the_candidates_with_the_padding_at_zero(data):
+    problem = make_problem(data, make_roster(data), None, seed=0)
+    candidate = Candidate(strength="point", weight=3.0, sparsity=0.2, decay=0.7)
+    row = np.linspace(0.5, 1.0, len(data.conditions))
+    found = run_weights(candidate, QUICK, row, problem)
+    np.testing.assert_allclose(found.row[: len(row)], row, rtol=1e-6)
+    assert not np.asarray(found.row[len(row) :]).any()
+    assert [float(x) for x in (found.steady_state, found.sparsity, found.decay, found.residual)] == pytest.approx(
+        [3.0, 0.2, 0.7, QUICK.residual_weight]
+    )
+
+
+def test_an_anonymous_condition_keeps_everything_but_the_names_of_the_genes():
+    asked = parse_experiment("medium M > edit A crispri 0.4 > wait 1d > edit B > wait 2d > harvest").conditions[
+        "harvest"
+    ]
+    masked = anonymous(asked)
+    assert [p.hours for p in masked.history] == [p.hours for p in asked.history]
+    assert masked.media == asked.media
+    assert [(e.kind, e.efficacy) for e in masked.edits] == [(e.kind, e.efficacy) for e in asked.edits]
+    assert not {e.gene for e in masked.edits} & {"A", "B"}
+
+
+@pytest.mark.parametrize(("strength", "weight"), [("none", 0.0), ("point", 5.0)])
+def test_with_nothing_to_hold_out_the_middle_is_chosen_unseen(strength, weight):
+    data = dataset([condition("control", 24), condition("G0", 24)], np.array([[1.0, 1.0], [0.5, 2.0]]))
+    config = replace(QUICK, sparsities=(0.1, 0.2, 0.3), steady_state=strength, steady_state_weights=(5.0,))
+    roster = make_roster(data)
+    problem = make_problem(data, roster, None, seed=0)
+    scale = ScaleGrid(state=data.scale.state_grid, observed=data.scale.observed_grid)
+    start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
+    training = Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver())
+    found = select(data, training, config, key=jax.random.key(0))
+    assert found.chosen == Candidate(strength=strength, weight=weight, sparsity=0.2)
+    assert found.table["error"].isna().all()
+    assert np.isnan(found.held_out).all()
+    assert found.trust == 1.0

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from small_fits import QUICK
+
+from semimech._errors import ConfigError
+from semimech.fit.loss import Weights
+from semimech.fit.problem import make_problem, make_roster
+from semimech.fit.select import Candidate, run_weights
+from semimech.fit.start import initial_model, initial_noise
+from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled, _pace, predict_members
+from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid, edge_penalty, split_trained
+
+N_STEPS = QUICK.n_steps
+PROGRAM = Program(strength="none", n_factors=0, config=QUICK)
+CANDIDATE = Candidate(sparsity=0.02)
+
+
+@pytest.fixture(scope="module")
+def training(data) -> Training:
+    """The problem of the fit that other tests look at: the same shapes, so the same compiled program."""
+    roster = replace(make_roster(data), targets=("X", "Y"))
+    problem = make_problem(data, roster, None, seed=0)
+    scale = ScaleGrid(state=data.scale.state_grid.astype("f4"), observed=data.scale.observed_grid.astype("f4"))
+    start = initial_model(roster, problem.unit, scale, QUICK, is_start_known=True, key=jax.random.key(0))
+    return Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver(QUICK.max_step_hours))
+
+
+def weights(training: Training, *held_out: int) -> Weights:
+    row = np.ones(24, np.float32)
+    row[list(held_out)] = 0.0
+    return run_weights(CANDIDATE, QUICK, row, training.problem)
+
+
+def run(training: Training, *runs, seeds: tuple[int, ...] | None = None, n_steps: int = N_STEPS) -> TrainState:
+    keys = [jax.random.key(seed) for seed in (seeds or range(len(runs)))]
+    return training.run(PROGRAM, runs, keys, n_steps=n_steps, label="test")
+
+
+def same(a: TrainState, b: TrainState) -> bool:
+    leaves = zip(jax.tree.leaves((a.model, a.noise)), jax.tree.leaves((b.model, b.noise)), strict=True)
+    return all(np.array_equal(np.asarray(x), np.asarray(y)) for x, y in leaves)
+
+
+def test_conditions_that_are_held_out_do_not_influence_the_fit(training):
+    changed = replace(training, problem=replace(training.problem, target=training.problem.target.copy()))
+    changed.problem.target[5] *= 100.0
+    held_out = weights(training, 5)
+    assert same(run(training, held_out), run(changed, held_out))
+    assert not same(run(training, weights(training)), run(changed, weights(training)))
+
+
+def test_forbidden_edges_stay_zero_and_allowed_ones_move(training):
+    mask = PriorNetwork(edges=pd.DataFrame({"source": ["G0", "G3"], "target": ["G1", "G4"]}), use="mask")
+    price = edge_penalty(mask, training.roster)
+    state = run(replace(training, problem=replace(training.problem, price=price)), weights(training))
+    weight = np.asarray(state.model.dynamics.regulation.weight)[0]
+    assert (weight[np.isinf(price)] == 0.0).all()
+    assert (weight[[1, 4], [0, 3]] != 0.0).all()
+    assert (weight[:, 8] != 0.0).any()  # targets that are not measured are free
+
+
+def test_runs_side_by_side_do_not_see_one_another(training):
+    both = run(training, weights(training), weights(training, 3, 4), seeds=(7, 8))
+    alone = run(training, weights(training, 3, 4), seeds=(8,))
+    assert same(jax.tree.map(lambda leaf: leaf[1:], both), alone)
+
+
+def test_more_runs_than_go_side_by_side_come_back_in_their_order(training):
+    calls = []
+    many = [weights(training, r) for r in range(13)]
+    state = run(replace(training, progress=lambda *done: calls.append(done)), *many)
+    assert state.step.tolist() == [N_STEPS] * 13
+    last = run(training, many[-1], seeds=(12,))
+    assert same(jax.tree.map(lambda leaf: leaf[12:], state), last)
+    total = calls[-1][2]
+    assert total > N_STEPS
+    assert calls == [("test", done, total) for done in range(100, total + 1, 100)]
+
+
+def test_the_loss_of_every_step_is_recorded_and_falls(training):
+    history = np.asarray(run(training, weights(training)).history)[0]
+    assert history.shape == (N_STEPS, len(TERMS))
+    assert np.isfinite(history).all()
+    total = history.sum(axis=1)
+    assert total[-20:].mean() < 0.1 * total[0]
+    assert history[0, TERMS.index("sparsity")] == 0.0
+
+
+def test_before_training_no_change_is_predicted(training, data):
+    start = jax.tree.map(lambda leaf: leaf[None] if isinstance(leaf, jax.Array) else leaf, training.start)
+    predicted = predict_members(start, training.problem.plan, training.solver)[0, :24]
+    unedited = np.stack([data.control_mean()] * 24)
+    own = ~np.isclose(np.asarray(predicted), unedited, rtol=1e-4)
+    edited = [[f"G{g}" in data.perturbations[row].split("+") for g in range(8)] for row in range(24)]
+    np.testing.assert_array_equal(own, edited)
+
+
+def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_end(training, tmp_path):
+    def interrupt(label: str, done: int, total: int) -> None:
+        if done == 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(replace(training, checkpoint=tmp_path, progress=interrupt), weights(training))
+    assert [file.name for file in tmp_path.iterdir()] == ["test-0.npz"]
+    seen = []
+    resumed = run(replace(training, checkpoint=tmp_path, progress=lambda *done: seen.append(done)), weights(training))
+    assert seen == [("test", 200, 200)]
+    whole = run(training, weights(training))
+    assert same(resumed, whole)
+    np.testing.assert_array_equal(resumed.history, whole.history)
+
+
+def test_a_finished_run_is_read_and_not_run_again(training, tmp_path):
+    first = run(replace(training, checkpoint=tmp_path), weights(training))
+    again = run(
+        replace(training, checkpoint=tmp_path, progress=lambda *done: pytest.fail(str(done))), weights(training)
+    )
+    assert same(first, again)
+
+
+def test_a_damaged_checkpoint_is_refused_by_its_name(training, tmp_path):
+    (tmp_path / "test-0.npz").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ConfigError, match=r"test-0\.npz: not an archive of arrays, or damaged"):
+        run(replace(training, checkpoint=tmp_path), weights(training))
+
+
+def test_a_step_without_a_finite_gradient_is_left_out(training):
+    # A target that is not a number makes the gradient of the first run not a number, in every step.
+    broken = replace(training, problem=replace(training.problem, target=training.problem.target.copy()))
+    broken.problem.target[3] = np.nan
+    state = run(broken, weights(training))
+    assert all(
+        np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((state.model, state.noise, state.optimiser))
+    )
+
+
+def test_neural_weights_move_slower_than_others(data):
+    config = replace(QUICK, residual_hidden=2)
+    roster = make_roster(data)
+    problem = make_problem(data, roster, None, seed=0)
+    scale = ScaleGrid(state=np.array([0.0, 1.0]), observed=np.array([0.0, 1.0]))
+    start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
+    noise = initial_noise(problem, 1, key=jax.random.key(0))
+    pace, _ = _pace(jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), (split_trained(start)[0], noise)))
+    assert float(pace.dynamics.regulation.correction.enter.max()) == pytest.approx(0.2)
+    assert float(pace.dynamics.regulation.mechanism.weight.min()) == 1.0
+
+
+def test_the_program_is_the_same_for_settings_that_do_not_enter_it(data):
+    other = replace(QUICK, seed=5, n_folds=7, sparsities=(9.0,), n_members=1)
+    assert _compiled(PROGRAM) == _compiled(replace(PROGRAM, config=other))
+    assert _compiled(PROGRAM) != _compiled(replace(PROGRAM, config=replace(QUICK, learning_rate=0.5)))
