@@ -24,7 +24,7 @@ TREATMENTS: Mapping[str, Mapping[str, Any]] = {
     "weight decay": {"steady_state": "none", "weight_decays": (0.01, 1.0, 10.0, 100.0, 1000.0)},
     "point": {"steady_state": "point", "steady_state_weights": (1.0, 10.0, 100.0)},
     "mean": {"steady_state": "mean", "steady_state_weights": (1.0, 10.0, 100.0)},
-    "moment": {"steady_state": "moment", "steady_state_weights": (10.0, 50.0), "latent_factors": (2,)},
+    "moment": {"steady_state": "moment", "steady_state_weights": (0.25, 0.5, 1.0), "latent_factors": (2,)},
     "default": {"pooling": "validated"},
 }
 

@@ -18,10 +18,12 @@ import pandas as pd
 RESULTS = Path(__file__).resolve().parent / "results"
 SETTINGS = {
     "n_members": 4,
-    "n_steps": 150,
-    "validation_steps": 150,
-    "checkpoint_every": 150,
+    "n_steps": 200,
+    "validation_steps": 200,
+    "checkpoint_every": 200,
     "n_folds": 3,
+    "sparsities": (0.003, 0.03, 0.1, 0.3),
+    "steady_state_weights": (0.25, 0.5, 1.0),
     "pooling": "none",
 }
 

@@ -228,6 +228,7 @@ def selection() -> pd.DataFrame:
             "learning_rate": 0.01,
             "error": error,
             "standard_error": 0.002,
+            "averaged": False,
             "chosen": False,
         }
         for strength, weight, bonus in (
@@ -240,6 +241,7 @@ def selection() -> pd.DataFrame:
         for sparsity, error in ((0.003, 0.03 - bonus), (0.01, 0.028 - bonus), (0.03, 0.033 - bonus))
     ]
     table = pd.DataFrame(rows)
+    table.loc[table["error"].nsmallest(3).index, "averaged"] = True
     table.loc[table["error"].idxmin(), "chosen"] = True
     return table
 

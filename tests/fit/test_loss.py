@@ -33,10 +33,18 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 STEP = lyapunov_step(8.0)
 NONE = np.zeros((0, 0))
+EXPECTED = np.full(N_GENES, 5.0)
 
 
-def controls(points: np.ndarray, covariance: np.ndarray = NONE) -> Controls:
-    return Controls(context=context(), points=np.asarray(points), covariance=covariance)
+def controls(points: np.ndarray, covariance: np.ndarray = NONE, *, measured: float = 0.0) -> Controls:
+    """Unedited cells whose variances were measured with some noise."""
+    variance = np.diagonal(covariance) + measured
+    return Controls(
+        context=context(),
+        points=np.asarray(points),
+        covariance=covariance,
+        precision=1.0 / np.outer(variance, variance),
+    )
 
 
 def noise(n_factors: int = 0, seed: int = 0) -> ControlNoise:
@@ -77,15 +85,25 @@ def test_the_covariance_that_the_law_implies_costs_nothing_in_moment():
         assert float(moment_term(law, given, here, step=STEP)) < 1e-8
 
 
-def test_another_covariance_costs_its_squared_difference_in_units_of_correlation():
+def test_another_covariance_costs_its_squared_difference_by_the_precision_of_each_entry():
     law, given = stationary(2), noise(2)
     implied = written_out_covariance(law, given)
     observed = implied + np.diag(np.full(N_GENES, 0.05)) + 0.01
-    sd = np.sqrt(np.diag(observed))
-    weight = np.where(np.eye(N_GENES) > 0, 0.09, 1.0)
-    expected = np.log1p(np.mean(weight * ((implied - observed) / np.outer(sd, sd)) ** 2))
+    is_own = np.eye(N_GENES, dtype=bool)
+    for measured in (0.0, 0.3):
+        variance = np.diag(observed) + measured
+        weight = np.where(is_own, 0.09, 1.0) / np.outer(variance, variance)
+        misfit = (weight * (implied - observed) ** 2).sum() / (weight * observed**2)[~is_own].sum()
+        here = controls(np.ones((2, N_GENES)), observed, measured=measured)
+        assert float(moment_term(law, given, here, step=STEP)) == pytest.approx(np.log1p(misfit), rel=1e-5)
+
+
+def test_a_law_without_edges_has_the_moment_loss_of_one_unit():
+    law = mechanistic(0, strength=0.0, bias=np.zeros(N_GENES))
+    given = noise()
+    observed = np.diag(np.exp(given.log_intrinsic)) + 0.01 * (1.0 - np.eye(N_GENES))
     found = moment_term(law, given, controls(np.ones((2, N_GENES)), observed), step=STEP)
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(found) == pytest.approx(np.log(2.0), rel=1e-5)
 
 
 def test_drift_is_counted_in_units_of_the_natural_rate():
@@ -206,19 +224,19 @@ def test_the_squared_penalty_is_zero_at_what_is_expected_and_grows_with_each_dep
             jnp.full(N_GENES, np.log(5.0)),
         ),
     )
-    assert float(decay_term(law, noise(), 8.0)) == pytest.approx(0.0, abs=1e-20)
+    assert float(decay_term(law, noise(), EXPECTED, 8.0)) == pytest.approx(0.0, abs=1e-20)
     faster = eqx.tree_at(lambda m: m.log_degradation, law, law.log_degradation.at[1].add(0.5))
-    assert float(decay_term(faster, noise(), 8.0)) == pytest.approx(0.25 / N_GENES)
+    assert float(decay_term(faster, noise(), EXPECTED, 8.0)) == pytest.approx(0.25 / N_GENES)
     edge = eqx.tree_at(lambda m: m.regulation.weight, law, law.regulation.weight.at[0, 2].set(0.3))
-    assert float(decay_term(edge, noise(), 8.0)) == pytest.approx(0.09 / N_GENES)
+    assert float(decay_term(edge, noise(), EXPECTED, 8.0)) == pytest.approx(0.09 / N_GENES)
     loaded = noise(2)
-    assert float(decay_term(law, loaded, 8.0)) == pytest.approx(float((loaded.loading**2).sum()) / N_GENES)
+    assert float(decay_term(law, loaded, EXPECTED, 8.0)) == pytest.approx(float((loaded.loading**2).sum()) / N_GENES)
 
 
 def test_the_squared_penalty_reaches_neural_parts():
-    small, large = (float(decay_term(neural(0, scale=scale), noise(), 8.0)) for scale in (0.1, 1.0))
+    small, large = (float(decay_term(neural(0, scale=scale), noise(), EXPECTED, 8.0)) for scale in (0.1, 1.0))
     assert large > small
-    plain, residual = (float(decay_term(mechanistic(0, residual=r), noise(), 8.0)) for r in (False, True))
+    plain, residual = (float(decay_term(mechanistic(0, residual=r), noise(), EXPECTED, 8.0)) for r in (False, True))
     assert residual > plain
 
 
@@ -261,7 +279,7 @@ def test_the_loss_is_the_sum_of_its_weighted_terms(four_genes):
     total, terms = fitting_loss(model(law), given, four_genes, ones, solver=ExponentialSolver(), half_life_hours=8.0)
     assert float(total) == pytest.approx(sum(float(term) for term in terms.values()))
     assert float(terms["sparsity"]) == pytest.approx(2 * float(sparsity_term(law, four_genes)))
-    assert float(terms["weight decay"]) == pytest.approx(2 * float(decay_term(law, given, 8.0)))
+    assert float(terms["weight decay"]) == pytest.approx(2 * float(decay_term(law, given, four_genes.headroom, 8.0)))
     nothing = eqx.tree_at(lambda w: (w.sparsity, w.decay, w.residual), ones, (jnp.array(0.0),) * 3)
     total, terms = fitting_loss(model(law), given, four_genes, nothing, solver=ExponentialSolver(), half_life_hours=8.0)
     assert float(total) == float(terms["data"])

@@ -7,7 +7,7 @@ from small_data import condition, dataset
 from small_fits import N_GENES, TIMES, UNIT, asked, control_moments, linear_data
 
 from semimech._errors import ConfigError
-from semimech.data import Dataset
+from semimech.data import ControlMoments, Dataset
 from semimech.data.dataset import Cells
 from semimech.data.scale import log1p_scale
 from semimech.fit.problem import check_strength, data_weight, edited_genes, lyapunov_step, make_problem, make_roster
@@ -73,6 +73,29 @@ def test_no_change_is_the_weighted_error_of_matched_controls_beside_the_edited_g
 def test_edited_genes_are_marked_where_they_are_measured():
     data = dataset([condition(name, 24) for name in ("control", "G1", "G0+G2", "X")], np.ones((4, 3)))
     np.testing.assert_array_equal(edited_genes(data), [[0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 0, 0]])
+
+
+def test_a_gene_reaches_as_far_as_it_moves_in_conditions_that_do_not_edit_it():
+    mean = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.5, 1.5, 4.0], [1.5, 9.0, 0.5, 4.0]])
+    compiled = problem(dataset([condition(name, 24) for name in ("control", "G0", "G1")], mean))
+    # root mean squared departures over control and the conditions that edit other genes: .35, .35, .41 and 2.4
+    size = np.sqrt([0.25 / 2, 0.25 / 2, 0.5 / 3, 18.0 / 3])
+    np.testing.assert_allclose(compiled.reach, size / np.median(size), rtol=1e-5)
+    free = np.isfinite(compiled.price)
+    np.testing.assert_allclose(compiled.price[free], np.broadcast_to(1 / compiled.reach[:, None], free.shape)[free])
+
+
+def test_production_is_expected_to_rise_twice_as_far_as_was_seen():
+    mean = np.array([[1.0, 1.0, 1.0], [9.0, 1.6, 0.4]])
+    compiled = problem(dataset([condition(name, 24) for name in ("control", "G0")], mean))
+    np.testing.assert_allclose(compiled.headroom, [0.3, 1.2, 0.3], rtol=1e-5)  # never below 0.3
+
+
+def test_noisy_variances_make_covariances_less_precise():
+    covariance, noisy = np.array([[0.1, 0.02], [0.02, 0.2]]), np.array([0.3, 0.0])
+    moments = ControlMoments(covariance=covariance, noise=noisy, n_cells=100)
+    data = dataset([condition(name, 24) for name in ("control", "G0")], np.ones((2, 2)), control_moments=moments)
+    np.testing.assert_allclose(problem(data).controls.precision, 1 / np.outer([0.4, 0.2], [0.4, 0.2]), rtol=1e-6)
 
 
 def test_controls_of_bulk_data_are_the_rows_of_unedited_cells_in_maintenance_medium(data):

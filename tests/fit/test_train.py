@@ -10,9 +10,9 @@ import pytest
 from small_fits import QUICK
 
 from semimech._errors import ConfigError
+from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.loss import Weights
 from semimech.fit.problem import make_problem, make_roster
-from semimech.fit.select import Candidate, run_weights
 from semimech.fit.start import initial_model, initial_noise
 from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled, _pace, predict_members
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid, edge_penalty, split_trained
@@ -142,16 +142,21 @@ def test_a_step_without_a_finite_gradient_is_left_out(training):
     )
 
 
-def test_neural_weights_move_slower_than_others(data):
+def test_neural_weights_move_slower_and_drives_as_far_as_their_gene_reaches(data):
     config = replace(QUICK, residual_hidden=2)
     roster = make_roster(data)
     problem = make_problem(data, roster, None, seed=0)
     scale = ScaleGrid(state=np.array([0.0, 1.0]), observed=np.array([0.0, 1.0]))
     start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
     noise = initial_noise(problem, 1, key=jax.random.key(0))
-    pace, _ = _pace(jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), (split_trained(start)[0], noise)))
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), (split_trained(start)[0], noise))
+    reach = jnp.linspace(0.5, 2.0, len(roster.genes))
+    pace, _ = _pace(stacked, reach)
     assert float(pace.dynamics.regulation.correction.enter.max()) == pytest.approx(0.2)
-    assert float(pace.dynamics.regulation.mechanism.weight.min()) == 1.0
+    mechanism = pace.dynamics.regulation.mechanism
+    np.testing.assert_allclose(mechanism.weight, np.tile(reach[:, None], len(roster.regulators)), rtol=1e-6)
+    np.testing.assert_allclose(mechanism.edit_effect, reach, rtol=1e-6)
+    assert (mechanism.log_headroom == 1.0).all()
 
 
 def test_the_program_is_the_same_for_settings_that_do_not_enter_it(data):

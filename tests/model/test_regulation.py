@@ -29,10 +29,21 @@ def response(drive: float, max_fold: float) -> float:
     return float(one_gene(jnp.asarray(UNEDITED), context())[0])
 
 
+def written_out(drive, headroom):
+    """Losses multiply and gains saturate."""
+    return np.where(drive <= 0, np.exp(drive), 1 + headroom * (1 - np.exp(-drive / headroom)))
+
+
+def test_losses_of_independent_regulators_multiply():
+    assert response(-0.5, 3.0) * response(-1.2, 3.0) == pytest.approx(response(-1.7, 3.0))
+
+
 @pytest.mark.parametrize("max_fold", [1.5, 2.0, 6.0, 100.0])
 def test_without_drive_production_is_that_of_unedited_cells_and_its_slope_is_one(max_fold):
     assert response(0.0, max_fold) == pytest.approx(1.0, rel=1e-12)
-    assert (response(1e-5, max_fold) - response(-1e-5, max_fold)) / 2e-5 == pytest.approx(1.0, rel=1e-8)
+    for side in (-1e-6, 0.0, 1e-6):
+        slope = (response(side + 1e-7, max_fold) - response(side - 1e-7, max_fold)) / 2e-7
+        assert slope == pytest.approx(1.0, abs=5e-6)
 
 
 @pytest.mark.parametrize("max_fold", [1.5, 6.0])
@@ -45,8 +56,7 @@ def test_production_lies_between_nothing_and_its_maximum(max_fold):
 
 @given(drive=st.floats(-5, 5), max_fold=st.floats(1.2, 20.0))
 def test_production_is_the_saturating_curve_of_the_docstring(drive, max_fold):
-    expected = max_fold / (1 + (max_fold - 1) * np.exp(-drive * max_fold / (max_fold - 1)))
-    assert response(drive, max_fold) == pytest.approx(expected, rel=1e-9)
+    assert response(drive, max_fold) == pytest.approx(written_out(drive, max_fold - 1), rel=1e-9)
 
 
 def test_the_drive_sums_edges_medium_edits_and_bias():
@@ -55,8 +65,7 @@ def test_the_drive_sums_edges_medium_edits_and_bias():
     z = np.array([0.5, 2.0, 1.0, 0.0])
     signal = np.array([0.5, 1.0, 1.0, 1.0, 0.75]) * np.append(np.log2(1 + z), 1.0) - 1.0
     drive = law.weight @ signal + law.medium_effect[:, 1] + 0.75 * law.edit_effect + law.bias
-    top = 1 + np.exp(law.log_headroom)
-    expected = top / (1 + (top - 1) * np.exp(-drive * top / (top - 1)))
+    expected = written_out(drive, np.exp(law.log_headroom))
     np.testing.assert_allclose(law(jnp.asarray(z), context(*edits, medium="N")), expected, rtol=1e-6)
 
 

@@ -36,8 +36,8 @@ def drift_by_hand(law: MechanisticDynamics, z: np.ndarray, *, edited: bool, in_m
     signal = np.append(np.log2(1 + np.maximum(z, 0)), 1.0)
     signal[0] *= 1 - 0.8 * edited
     drive = rule.weight @ (signal - 1) + rule.medium_effect[:, 0] * in_medium + n_edits * rule.edit_effect + rule.bias
-    top = 1 + np.exp(rule.log_headroom)
-    production = top / (1 + (top - 1) * np.exp(-drive * top / (top - 1)))
+    headroom = np.exp(rule.log_headroom)
+    production = np.where(drive <= 0, np.exp(drive), 1 + headroom * (1 - np.exp(-drive / headroom)))
     own = np.ones(N_GENES)
     own[0] = 1 + 0.8 * edited * (np.exp(law.log_transcript + law.log_transcript_gene[0]) - 1)
     own[1] = 1 - 0.5 * in_medium
@@ -102,7 +102,7 @@ def test_the_settled_state_is_a_root_of_the_drift(law):
 def test_the_settled_state_of_two_saturating_genes_is_that_of_the_written_out_equations():
     # A = h(0.9 (log2(1 + B) - 1)), B = h(0.3 - 1.1 (log2(1 + A) - 1)), h saturating at 6.
     def h(s):
-        return 6 / (1 + 5 * np.exp(-1.2 * s))
+        return np.exp(s) if s <= 0 else 1 + 5 * (1 - np.exp(-s / 5))
 
     weight = np.zeros((N_GENES, N_REGULATORS))
     weight[0, 1], weight[1, 0] = 0.9, -1.1

@@ -183,6 +183,7 @@ def test_the_choice_is_told_with_its_settings(content):
     assert "the one with the lowest error: steady state moment, steady state weight 1.5, sparsity 0.01" in words(
         section
     )
+    assert "shared with 2 that could not be told from it" in words(section)
     assert of(Points, section)[0].items == (("", content.notes[0]),)
 
 

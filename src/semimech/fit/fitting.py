@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 import jax
@@ -17,11 +18,12 @@ from semimech._files import replacing
 from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.calibrate import calibrate
+from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.problem import Problem, check_strength, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
-from semimech.fit.select import Candidate, Selection, run_weights, select
+from semimech.fit.select import Selection, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid
@@ -77,7 +79,15 @@ def fit(
     if folder is not None:
         _claim(folder, config, problem, scale)
     select_key, fit_key, start_key = jax.random.split(jax.random.key(config.seed), 3)
-    start = initial_model(roster, problem.unit, scale, config, is_start_known=problem.is_start_known, key=start_key)
+    start = initial_model(
+        roster,
+        problem.unit,
+        scale,
+        config,
+        is_start_known=problem.is_start_known,
+        headroom=problem.headroom,
+        key=start_key,
+    )
     solver = ExponentialSolver(config.max_step_hours)
     training = Training(
         problem=problem, roster=roster, start=start, solver=solver, checkpoint=folder, progress=progress
@@ -86,7 +96,8 @@ def fit(
     chosen = selection.chosen
     program = Program(strength=chosen.strength, n_factors=chosen.n_factors, config=config)
     rows = [*_reweighted_edits(dataset, config), ~_last_time(dataset)]
-    runs = [run_weights(chosen, config, np.asarray(row, np.float32), problem) for row in rows]
+    turns = [*islice(cycle(selection.averaged), config.n_members), chosen]
+    runs = [run_weights(c, config, np.asarray(row, np.float32), problem) for c, row in zip(turns, rows, strict=True)]
     keys = list(jax.random.split(fit_key, len(runs)))
     state = training.run(program, runs, keys, n_steps=config.n_steps, label="final fit")
     models = training.models(state)

@@ -20,9 +20,9 @@ from semimech.data import CellSystem
 from semimech.experiment import as_experiment, read_experiments, write_experiments
 from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.calibrate import Calibration
+from semimech.fit.candidates import Candidate
 from semimech.fit.config import FitConfig, format_config, read_config
 from semimech.fit.record import Fit, Record, Result
-from semimech.fit.select import Candidate
 from semimech.fit.start import initial_model
 from semimech.model import Roster, ScaleGrid
 

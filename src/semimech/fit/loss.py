@@ -5,6 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from semimech.fit.populations import energy_term
@@ -23,6 +24,7 @@ from semimech.model import (
 )
 
 _DIAGONAL_WEIGHT = 0.09
+_LEAST_COVARIANCE = 1e-6
 
 
 class ControlNoise(eqx.Module):
@@ -87,10 +89,11 @@ def mean_term(dynamics: AbstractDynamics, controls: Controls) -> Array:
 
 
 def moment_term(dynamics: AbstractDynamics, noise: ControlNoise, controls: Controls, *, step: float) -> Array:
-    """The covariance that the law implies is that of the controls: squared difference in units of correlation.
+    """The covariance that the law implies is that of the controls; 1 is the misfit of a law without edges.
 
-    Intrinsic noise enters as ``D = 2 δ c`` with ``c`` free per gene. The diagonal counts less, since ``c`` can
-    fit it alone. The logarithm tames a law that is close to unstable.
+    Each squared difference counts by the precision of the observed covariance. Intrinsic noise enters as ``D = 2 δ c``
+    with ``c`` free per gene; the diagonal counts less, since ``c`` can fit it alone. The logarithm tames a law that is
+    close to unstable.
     """
     unedited = jnp.ones(controls.covariance.shape[0], controls.points.dtype)
     rate = dynamics.natural_rate()
@@ -102,10 +105,10 @@ def moment_term(dynamics: AbstractDynamics, noise: ControlNoise, controls: Contr
         step=step,
     )
     observed = jnp.asarray(controls.covariance)
-    sd = jnp.sqrt(jnp.diagonal(observed))
-    difference = ((implied - observed) / (sd[:, None] * sd[None, :])) ** 2
-    weight = jnp.where(jnp.eye(len(sd), dtype=bool), _DIAGONAL_WEIGHT, 1.0)
-    return jnp.log1p(jnp.mean(weight * difference))
+    is_own = jnp.eye(len(observed), dtype=bool)
+    weight = jnp.where(is_own, _DIAGONAL_WEIGHT, 1.0) * jnp.asarray(controls.precision)
+    unexplained = jnp.sum(jnp.where(is_own, 0.0, weight * observed**2))
+    return jnp.log1p(jnp.sum(weight * (implied - observed) ** 2) / jnp.maximum(unexplained, _LEAST_COVARIANCE))
 
 
 def steady_state_term(
@@ -130,8 +133,13 @@ def sparsity_term(dynamics: AbstractDynamics, problem: Problem) -> Array:
     return jnp.sum(price * jnp.abs(mechanism.weight)) / mechanism.weight.shape[0]
 
 
-def decay_term(dynamics: AbstractDynamics, noise: ControlNoise, half_life_hours: float) -> Array:
-    """Squared size of all weights per gene, and of the departure of half-lives and transcripts from what is expected."""
+def decay_term(
+    dynamics: AbstractDynamics,
+    noise: ControlNoise,
+    headroom: Float[Array | np.ndarray, " gene"],
+    half_life_hours: float,
+) -> Array:
+    """Squared size of all weights per gene, and departure of half-lives, headroom and transcripts from expectation."""
     n_genes = noise.log_intrinsic.shape[0]
     total = jnp.sum(dynamics.log_transcript_gene**2) + 0.1 * dynamics.log_transcript**2
     if isinstance(dynamics, MechanisticDynamics):
@@ -139,7 +147,9 @@ def decay_term(dynamics: AbstractDynamics, noise: ControlNoise, half_life_hours:
     mechanism = wiring(dynamics)
     if mechanism is not None:
         free = (mechanism.weight, mechanism.bias, mechanism.medium_effect, mechanism.edit_effect)
-        total += sum(jnp.sum(leaf**2) for leaf in free) + jnp.sum((mechanism.log_headroom - jnp.log(5.0)) ** 2)
+        total += sum(jnp.sum(leaf**2) for leaf in free) + jnp.sum(
+            (mechanism.log_headroom - jnp.log(jnp.asarray(headroom))) ** 2
+        )
     network = correction(dynamics)
     if network is not None:
         total += jnp.sum(network.enter**2) / network.enter.shape[1] + jnp.sum(network.leave**2)
@@ -189,7 +199,7 @@ def fitting_loss(
     terms = {
         "data": data_loss(model.observe(states), problem, weights.row),
         "sparsity": weights.sparsity * sparsity_term(model.dynamics, problem),
-        "weight decay": weights.decay * decay_term(model.dynamics, noise, half_life_hours),
+        "weight decay": weights.decay * decay_term(model.dynamics, noise, problem.headroom, half_life_hours),
         "residual share": weights.residual * residual_term(model.dynamics, states, problem),
     }
     return sum(terms.values(), jnp.array(0.0)), terms

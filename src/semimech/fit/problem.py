@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import equinox as eqx
@@ -18,6 +19,8 @@ from semimech.model import ContextArrays, Plan, PriorNetwork, Roster, context_ar
 
 AppliedStrength: TypeAlias = Literal["none", "point", "mean", "moment"]
 _MAX_CONTROL_CELLS = 256
+_REACH = (0.3, 10.0)
+_HEADROOM = (0.3, 20.0)
 
 
 class Controls(eqx.Module):
@@ -31,11 +34,14 @@ class Controls(eqx.Module):
         Relative states of single cells, or of the control rows of bulk data.
     covariance
         Covariance of the relative state over genes, measurement noise removed; empty if unknown.
+    precision
+        One over the squared standard error of each covariance times the number of cells: noise counts.
     """
 
     context: ContextArrays
     points: Float[np.ndarray, "point gene"]
     covariance: Float[np.ndarray, "known known"]
+    precision: Float[np.ndarray, "known known"]
 
 
 class Problem(eqx.Module):
@@ -55,6 +61,10 @@ class Problem(eqx.Module):
         State of unedited cells, the unit of the relative state.
     price
         Relative price of each edge; infinite where forbidden.
+    reach
+        How far each gene moves in training, in units of the median gene.
+    headroom
+        How far above one relative production is expected to rise.
     controls
         Unedited cells; ``None`` if there are none or the system is differentiating.
     populations
@@ -69,6 +79,8 @@ class Problem(eqx.Module):
     no_change: Float[np.ndarray, ""]
     unit: Float[np.ndarray, " gene"]
     price: Float[np.ndarray, "gene regulator"]
+    reach: Float[np.ndarray, " gene"]
+    headroom: Float[np.ndarray, " gene"]
     controls: Controls | None
     populations: Populations | None
     is_start_known: bool = eqx.field(static=True)
@@ -115,6 +127,8 @@ def make_problem(
     no_change = float(np.mean((weight * change**2)[scored]))
     is_start_known = bool(dataset.is_stationary_control.any()) and not dataset.system.is_differentiating
     unit = np.maximum(state, floor).astype(np.float32)
+    relative = relative_state(dataset, unit)
+    reach = response_reach(relative)
     plan = make_plan(dataset.conditions, roster)
     padding = ((0, plan.n_rows - len(dataset.conditions)), (0, 0))
     return Problem(
@@ -123,11 +137,42 @@ def make_problem(
         weight=np.pad(weight, padding).astype(np.float32),
         no_change=np.array(max(no_change, 1e-12), np.float32),
         unit=unit,
-        price=edge_penalty(prior, roster),
+        price=edge_penalty(prior, roster) / reach[:, None],
+        reach=reach,
+        headroom=production_headroom(relative),
         controls=_controls(dataset, roster, unit, seed=seed) if is_start_known else None,
         populations=make_populations(dataset, plan, seed=seed) if data_loss == "energy" else None,
         is_start_known=is_start_known,
     )
+
+
+def relative_state(dataset: Dataset, unit: Float[np.ndarray, " gene"]) -> Float[np.ndarray, "condition gene"]:
+    """State of each condition relative to unedited cells; NaN for its own edited genes."""
+    return np.where(edited_genes(dataset), np.nan, dataset.state / unit)
+
+
+def response_reach(relative: Float[np.ndarray, "condition gene"]) -> Float[np.ndarray, " gene"]:
+    """How far each gene moves from unedited cells in the training conditions, where the median gene moves by one.
+
+    A gene that is silent in unedited cells moves far in relative terms. Its edges take steps, and are priced, in
+    proportion, so that a gene's level in unedited cells does not decide whether its regulation is learned.
+    """
+    size = np.sqrt(_over_conditions(np.nanmean, (relative - 1.0) ** 2))
+    typical = float(np.median(size))
+    return np.clip(size / typical if typical > 0 else np.ones_like(size), *_REACH).astype(np.float32)
+
+
+def production_headroom(relative: Float[np.ndarray, "condition gene"]) -> Float[np.ndarray, " gene"]:
+    """How far above unedited cells production is expected to rise: twice as far as was seen in training."""
+    return np.clip(2.0 * (_over_conditions(np.nanmax, relative) - 1.0), *_HEADROOM).astype(np.float32)
+
+
+def _over_conditions(
+    reduce: Callable[..., np.ndarray], values: Float[np.ndarray, "condition gene"]
+) -> Float[np.ndarray, " gene"]:
+    """A statistic of each gene over conditions that do not edit it; unedited cells stand in where there are none."""
+    known = np.where(np.isfinite(values).any(axis=0), values, 1.0)
+    return reduce(known, axis=0)
 
 
 def edited_genes(dataset: Dataset) -> Bool[np.ndarray, "condition gene"]:
@@ -189,5 +234,12 @@ def _controls(dataset: Dataset, roster: Roster, unit: Float[np.ndarray, " gene"]
         linear = np.expm1(dataset.cells.take(np.sort(chosen)))
         points = linear / np.maximum(linear.mean(axis=0), 1e-6)
     moments = dataset.control_moments
-    covariance = np.zeros((0, 0)) if moments is None else moments.covariance
-    return Controls(context=context, points=points.astype(np.float32), covariance=covariance.astype(np.float32))
+    covariance, variance = np.zeros((0, 0)), np.zeros(0)
+    if moments is not None:
+        covariance, variance = moments.covariance, np.diagonal(moments.covariance) + moments.noise
+    return Controls(
+        context=context,
+        points=points.astype(np.float32),
+        covariance=covariance.astype(np.float32),
+        precision=(1.0 / np.outer(variance, variance)).astype(np.float32),
+    )

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from semimech.data import CellSystem
 from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration
+from semimech.fit.candidates import Candidate
 from semimech.fit.config import FitConfig
-from semimech.fit.select import Candidate
 from semimech.model import CellModel, Roster
 
 

@@ -6,43 +6,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, PRNGKeyArray
 
 from semimech.data import Dataset
 from semimech.experiment import Condition
+from semimech.fit.candidates import (
+    Candidate,
+    first_candidates,
+    program_of,
+    run_weights,
+    same_program,
+    steady_state_candidates,
+)
 from semimech.fit.config import FitConfig
-from semimech.fit.loss import Weights
-from semimech.fit.problem import AppliedStrength, Problem, check_strength, edited_genes
+from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """One setting that inner validation may choose.
-
-    Parameters
-    ----------
-    strength
-        Steady-state loss.
-    n_factors
-        Slow latent factors, for ``moment``.
-    weight
-        Weight of the steady-state loss.
-    sparsity
-        Weight of the penalty on edges.
-    decay
-        Weight of the squared penalty on all weights.
-    """
-
-    strength: AppliedStrength = "none"
-    n_factors: int = 0
-    weight: float = 0.0
-    sparsity: float = 0.0
-    decay: float = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,34 +34,23 @@ class Selection:
     ----------
     chosen
         The best candidate.
+    averaged
+        The best candidate and those of its steady-state loss that cannot be told from it, best first: members of the
+        ensemble take turns among them.
     table
         Candidates with their held-out error relative to no change, its standard error over folds, and which was chosen.
     held_out
-        Predictions of each training condition while its edits were held out, by the chosen candidate, pooled;
+        Predictions of each training condition while its edits were held out, averaged over ``averaged`` and pooled;
         NaN for conditions that were never held out.
     trust
         How far an unseen edit's prediction leaves that of an edit of an unknown gene: 0 not at all, 1 all the way.
     """
 
     chosen: Candidate
+    averaged: tuple[Candidate, ...]
     table: pd.DataFrame
     held_out: Float[np.ndarray, "condition gene"]
     trust: float
-
-
-def run_weights(
-    candidate: Candidate, config: FitConfig, row: Float[np.ndarray, " condition"], problem: Problem
-) -> Weights:
-    """Weights of one run: a candidate's, with some conditions weighted or held out."""
-    padded = np.zeros(problem.plan.n_rows, np.float32)
-    padded[: len(row)] = row
-    return Weights(
-        row=jnp.asarray(padded),
-        steady_state=jnp.array(candidate.weight, jnp.float32),
-        sparsity=jnp.array(candidate.sparsity, jnp.float32),
-        decay=jnp.array(candidate.decay, jnp.float32),
-        residual=jnp.array(config.residual_weight, jnp.float32),
-    )
 
 
 def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.ndarray, " condition"]]:
@@ -97,49 +67,106 @@ def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.nda
     return [dataset.hours == time for time in times]
 
 
-def first_candidates(config: FitConfig) -> list[Candidate]:
-    """Penalties without a steady-state loss; a Neural ODE has no edges to make sparse."""
-    sparsities = config.sparsities if config.law == "semi-mechanistic" else (0.0,)
-    return [Candidate(sparsity=s, decay=d) for s in sparsities for d in config.weight_decays]
-
-
-def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate) -> list[Candidate]:
-    """Steady-state losses to try, at the best sparsity and the one below it.
-
-    Raises
-    ------
-    ConfigError
-        If a strength was asked for by name that the data set does not allow.
-    """
-    strength: AppliedStrength
-    if config.steady_state == "none":
-        return []
-    if config.steady_state == "auto":
-        if dataset.control_moments is None or dataset.system.is_differentiating:
-            return []
-        strength = "moment"
-    else:
-        strength = config.steady_state
-        check_strength(dataset, strength)
-    lower = [s for s in config.sparsities if s < best.sparsity and config.law == "semi-mechanistic"]
-    sparsities = [best.sparsity, *([max(lower)] if lower else [])]
-    factors = config.latent_factors if strength == "moment" else (0,)
-    return [
-        Candidate(strength=strength, n_factors=k, weight=w, sparsity=s, decay=best.decay)
-        for k in factors
-        for w in config.steady_state_weights
-        for s in sparsities
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Outcome:
-    """What one candidate did in all folds."""
+    """What one candidate, or the average of some, said of conditions while their edits were held out.
+
+    Parameters
+    ----------
+    candidate
+        The candidate.
+    specific, shared
+        Predictions of the held-out edits, and of edits of unknown genes in their place.
+    errors
+        Error in each fold relative to no change, after pooling.
+    held_out
+        Predictions after pooling.
+    trust
+        How far ``held_out`` leaves ``shared``.
+    """
 
     candidate: Candidate
+    specific: Float[np.ndarray, "condition gene"]
+    shared: Float[np.ndarray, "condition gene"]
     errors: Float[np.ndarray, " fold"]
     held_out: Float[np.ndarray, "condition gene"]
     trust: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """Where candidates are tried: the data, compiled, and what is held out of them."""
+
+    dataset: Dataset
+    training: Training
+    config: FitConfig
+    folds: Sequence[Bool[np.ndarray, " condition"]]
+
+    def outcome(
+        self,
+        candidate: Candidate,
+        specific: Float[np.ndarray, "condition gene"],
+        shared: Float[np.ndarray, "condition gene"],
+    ) -> _Outcome:
+        """Pool held-out predictions towards those of an unknown edit, and score them by fold, relative to no change."""
+        dataset, own = self.dataset, edited_genes(self.dataset)
+        weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
+        departure, wanted = np.nan_to_num(specific - shared), np.nan_to_num(dataset.mean - shared)
+        power = max(float((weight * departure**2).sum()), 1e-12)
+        trust = 1.0 if self.config.pooling == "none" else np.clip((weight * departure * wanted).sum() / power, 0.0, 1.0)
+        pooled = np.where(own, specific, shared + trust * (specific - shared))
+        control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
+        no_change = max(float((weight * (control - dataset.mean) ** 2).sum()) / len(self.folds), 1e-12)
+        squared = weight * (pooled - dataset.mean) ** 2
+        errors = np.array([np.nan_to_num(squared[fold].sum() / no_change, nan=np.inf) for fold in self.folds])
+        return _Outcome(
+            candidate=candidate, specific=specific, shared=shared, errors=errors, held_out=pooled, trust=float(trust)
+        )
+
+    def validate(self, candidates: Sequence[Candidate], *, key: PRNGKeyArray) -> list[_Outcome]:
+        """Fit candidates of one program in every fold, and score what they say of the fold."""
+        n, training, folds = len(self.dataset.conditions), self.training, self.folds
+        runs = [
+            run_weights(c, self.config, (~fold).astype(np.float32), training.problem)
+            for c in candidates
+            for fold in folds
+        ]
+        program = Program(strength=candidates[0].strength, n_factors=candidates[0].n_factors, config=self.config)
+        label = f"inner validation, {program.strength}" + (
+            f" with {program.n_factors} factors" if program.n_factors else ""
+        )
+        keys = list(jax.random.split(key, len(folds))) * len(candidates)
+        models = training.models(training.run(program, runs, keys, n_steps=self.config.validation_steps, label=label))
+        shape = (len(candidates), len(folds), n, len(self.dataset.genes))
+        unknown = make_plan([anonymous(c) for c in self.dataset.conditions], training.roster)
+        predictions = [
+            np.asarray(predict_members(models, plan, training.solver), np.float64)[:, :n].reshape(shape)
+            for plan in (training.problem.plan, unknown)
+        ]
+        outcomes = []
+        for i, candidate in enumerate(candidates):
+            specific, shared = _nothing(self.dataset), _nothing(self.dataset)
+            for k, fold in enumerate(folds):
+                specific[fold], shared[fold] = (found[i, k, fold] for found in predictions)
+            outcomes.append(self.outcome(candidate, specific, shared))
+        return outcomes
+
+    def selection(self, outcomes: Sequence[_Outcome], eligible: Sequence[_Outcome]) -> Selection:
+        """The winner of those eligible, what is as good as it, and the table of all."""
+        averaged = _as_good(eligible)
+        best = averaged[0]
+        together = self.outcome(
+            best.candidate,
+            np.mean([o.specific for o in averaged], axis=0),
+            np.mean([o.shared for o in averaged], axis=0),
+        )
+        return Selection(
+            chosen=best.candidate,
+            averaged=tuple(o.candidate for o in averaged),
+            table=_table(outcomes, averaged),
+            held_out=together.held_out,
+            trust=together.trust,
+        )
 
 
 def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNGKeyArray) -> Selection:
@@ -167,15 +194,20 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
     asked = steady_state_candidates(config, dataset, middle)  # a strength that is not allowed is refused before any fit
     if not folds:
         chosen = (asked or [middle])[0]
-        nothing = _Outcome(candidate=chosen, errors=np.full(1, np.nan), held_out=_nothing(dataset), trust=1.0)
-        return _selection([nothing], nothing)
-    outcomes = _validate(first, folds, dataset, training, config, key=key)
-    best = min(outcomes, key=lambda outcome: outcome.errors.mean())
-    later = steady_state_candidates(config, dataset, best.candidate)
-    for group in _same_program(later):
-        outcomes += _validate(group, folds, dataset, training, config, key=key)
+        blank = _nothing(dataset)
+        nothing = _Outcome(
+            candidate=chosen, specific=blank, shared=blank, errors=np.full(1, np.nan), held_out=blank, trust=1.0
+        )
+        return Selection(
+            chosen=chosen, averaged=(chosen,), table=_table([nothing], [nothing]), held_out=blank, trust=1.0
+        )
+    trial = _Trial(dataset=dataset, training=training, config=config, folds=folds)
+    outcomes = trial.validate(first, key=key)
+    best = min(outcomes, key=_mean_error)
+    for group in same_program(steady_state_candidates(config, dataset, best.candidate)):
+        outcomes += trial.validate(group, key=key)
     eligible = outcomes if config.steady_state in ("auto", "none") else outcomes[len(first) :]
-    return _selection(outcomes, min(eligible, key=lambda outcome: outcome.errors.mean()))
+    return trial.selection(outcomes, eligible)
 
 
 def anonymous(condition: Condition) -> Condition:
@@ -194,94 +226,32 @@ def anonymous(condition: Condition) -> Condition:
     )
 
 
-def _validate(
-    candidates: Sequence[Candidate],
-    folds: Sequence[Bool[np.ndarray, " condition"]],
-    dataset: Dataset,
-    training: Training,
-    config: FitConfig,
-    *,
-    key: PRNGKeyArray,
-) -> list[_Outcome]:
-    """Fit candidates of one program in every fold, and score what they say of the fold."""
-    n, problem = len(dataset.conditions), training.problem
-    runs = [run_weights(c, config, (~fold).astype(np.float32), problem) for c in candidates for fold in folds]
-    program = Program(strength=candidates[0].strength, n_factors=candidates[0].n_factors, config=config)
-    label = f"inner validation, {program.strength}" + (
-        f" with {program.n_factors} factors" if program.n_factors else ""
-    )
-    keys = list(jax.random.split(key, len(folds))) * len(candidates)
-    models = training.models(training.run(program, runs, keys, n_steps=config.validation_steps, label=label))
-    shape = (len(candidates), len(folds), n, len(dataset.genes))
-    unknown = make_plan([anonymous(c) for c in dataset.conditions], training.roster)
-    specific, shared = (
-        np.asarray(predict_members(models, plan, training.solver), np.float64)[:, :n].reshape(shape)
-        for plan in (problem.plan, unknown)
-    )
-    outcomes = []
-    for i, candidate in enumerate(candidates):
-        held_out, base = _nothing(dataset), _nothing(dataset)
-        for k, fold in enumerate(folds):
-            held_out[fold], base[fold] = specific[i, k, fold], shared[i, k, fold]
-        trust = 1.0 if config.pooling == "none" else _best_trust(held_out, base, dataset, problem)
-        outcomes.append(_outcome(candidate, held_out, base, trust, folds, dataset, problem))
-    return outcomes
+def _mean_error(outcome: _Outcome) -> float:
+    return float(outcome.errors.mean())
 
 
-def _scored_weight(dataset: Dataset, problem: Problem) -> Float[np.ndarray, "condition gene"]:
-    """Weight of each squared error of edited conditions, without the edited genes."""
-    scored = ~edited_genes(dataset) & ~dataset.is_control[:, None]
-    return np.asarray(problem.weight)[: len(dataset.conditions)] * scored
+def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
+    """The best, and those of its program whose error is within one standard error of its own, over paired folds."""
+    ranked = sorted(outcomes, key=_mean_error)
+    best, found = ranked[0], [ranked[0]]
+    for outcome in ranked[1:]:
+        excess = outcome.errors - best.errors
+        spread = excess.std(ddof=1) / np.sqrt(len(excess)) if len(excess) > 1 else 0.0
+        if program_of(outcome.candidate) == program_of(best.candidate) and excess.mean() <= spread:
+            found.append(outcome)
+    return found
 
 
-def _best_trust(
-    held_out: Float[np.ndarray, "condition gene"],
-    base: Float[np.ndarray, "condition gene"],
-    dataset: Dataset,
-    problem: Problem,
-) -> float:
-    """How far to leave the prediction of an unknown edit: least squares on held-out conditions, between 0 and 1."""
-    weight = _scored_weight(dataset, problem)
-    departure, wanted = np.nan_to_num(held_out - base), np.nan_to_num(dataset.mean - base)
-    return float(np.clip((weight * departure * wanted).sum() / max((weight * departure**2).sum(), 1e-12), 0.0, 1.0))
-
-
-def _outcome(
-    candidate: Candidate,
-    held_out: Float[np.ndarray, "condition gene"],
-    base: Float[np.ndarray, "condition gene"],
-    trust: float,
-    folds: Sequence[Bool[np.ndarray, " condition"]],
-    dataset: Dataset,
-    problem: Problem,
-) -> _Outcome:
-    """Pool held-out predictions towards those of an unknown edit, and score them by fold, relative to no change."""
-    weight = _scored_weight(dataset, problem)
-    pooled = np.where(edited_genes(dataset), held_out, base + trust * (held_out - base))
-    control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
-    no_change = max(float((weight * (control - dataset.mean) ** 2).sum()) / len(folds), 1e-12)
-    squared = weight * (pooled - dataset.mean) ** 2
-    errors = np.array([np.nan_to_num(squared[fold].sum() / no_change, nan=np.inf) for fold in folds])
-    return _Outcome(candidate=candidate, errors=errors, held_out=pooled, trust=trust)
-
-
-def _same_program(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates grouped by what must be compiled for them."""
-    groups: dict[tuple[str, int], list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault((candidate.strength, candidate.n_factors), []).append(candidate)
-    return list(groups.values())
-
-
-def _selection(outcomes: Sequence[_Outcome], chosen: _Outcome) -> Selection:
-    """The winner, and the table of all."""
+def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.DataFrame:
+    """All candidates with their errors; the best of those averaged is the chosen one."""
     table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes])
     table["trust"] = [outcome.trust for outcome in outcomes]
     table["error"] = [outcome.errors.mean() for outcome in outcomes]
-    n = len(chosen.errors)
+    n = len(averaged[0].errors)
     table["standard_error"] = [o.errors.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan for o in outcomes]
-    table["chosen"] = [outcome is chosen for outcome in outcomes]
-    return Selection(chosen=chosen.candidate, table=table, held_out=chosen.held_out, trust=chosen.trust)
+    table["averaged"] = [outcome in averaged for outcome in outcomes]
+    table["chosen"] = [outcome is averaged[0] for outcome in outcomes]
+    return table
 
 
 def _nothing(dataset: Dataset) -> Float[np.ndarray, "condition gene"]:

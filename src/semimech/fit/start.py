@@ -12,6 +12,7 @@ from semimech.fit.config import FitConfig
 from semimech.fit.loss import ControlNoise, correction
 from semimech.fit.problem import Problem
 from semimech.model import (
+    AbstractRegulation,
     CellModel,
     MechanisticDynamics,
     NeuralDynamics,
@@ -30,6 +31,7 @@ def initial_model(
     config: FitConfig,
     *,
     is_start_known: bool,
+    headroom: Float[np.ndarray, " gene"] | float = 5.0,
     key: PRNGKeyArray,
 ) -> CellModel:
     """A model that predicts no change.
@@ -46,6 +48,8 @@ def initial_model(
         Law and size of its neural parts.
     is_start_known
         Whether experiments start from unedited cells at ``unit``; else the start is learned.
+    headroom
+        How far above one relative production may rise at first.
     key
         Randomness of the neural parts.
     """
@@ -56,7 +60,7 @@ def initial_model(
         network = neural_map(*sizes, n_hidden=64, key=key)
         dynamics = NeuralDynamics(network=network, rate=float(np.log(2) / config.half_life_hours), **transcripts)
     else:
-        regulation = unwired_regulation(*sizes)
+        regulation: AbstractRegulation = unwired_regulation(*sizes, headroom=headroom)
         if config.residual_hidden:
             residual = neural_map(*sizes, n_hidden=config.residual_hidden, key=key)
             regulation = ResidualRegulation(mechanism=regulation, correction=residual)

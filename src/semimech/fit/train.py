@@ -23,7 +23,8 @@ from semimech.fit.start import initial_noise, redraw
 from semimech.model import AbstractSolver, CellModel, Plan, Roster, split_trained
 
 _NEURAL_PACE = 0.2
-_REFRESH = 2
+_DRIVES = ("weight", "bias", "medium_effect", "edit_effect")
+_RHYTHM = 2
 _MANY_GENES = 64
 _AT_ONCE = 6  # one program size for every set of runs
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -188,13 +189,13 @@ def _advance(
 ) -> TrainState:
     """Take some steps of Adam with a cosine schedule (Loshchilov & Hutter 2017, arXiv:1608.03983), in every run.
 
-    With many genes the gradient of the steady-state loss, by far the dearest part, is taken anew every second step and
-    held in between; longer holds were seen to unsettle the fit.
+    With many genes the gradient of the steady-state loss, by far the dearest part, enters every second step only, twice
+    as strong. Holding it over both steps was seen to unsettle the fit.
     """
     config = program.config
     transform = optax.chain(optax.clip_by_global_norm(5.0), optax.scale_by_adam())
     is_free, _ = ravel_pytree(_is_free((state.model, state.noise), jnp.isfinite(jnp.asarray(problem.price))))
-    pace, _ = ravel_pytree(_pace((state.model, state.noise)))
+    pace, _ = ravel_pytree(_pace((state.model, state.noise), jnp.asarray(problem.reach)))
 
     def steady_state(trained: tuple[CellModel, ControlNoise], weights: Weights) -> Array:
         dynamics = eqx.combine(trained[0], fixed).dynamics
@@ -206,11 +207,11 @@ def _advance(
         model = eqx.combine(trained[0], fixed)
         return fitting_loss(model, trained[1], problem, weights, solver=solver, half_life_hours=config.half_life_hours)
 
-    def one_step(state: TrainState, weights: Weights, value: Array, held: Array) -> TrainState:
+    def one_step(state: TrainState, weights: Weights, value: Array, pull: Array) -> TrainState:
         trained = (state.model, state.noise)
         (_, terms), gradient = jax.value_and_grad(rest, has_aux=True)(trained, weights)
         flat, unravel = ravel_pytree(trained)
-        downhill = (held + ravel_pytree(gradient)[0]) * is_free
+        downhill = (pull + ravel_pytree(gradient)[0]) * is_free
         downhill = jnp.where(jnp.isfinite(downhill).all(), downhill, 0.0)  # a gradient that overflows is left out
         update, (_, optimiser) = transform.update(downhill, (optax.EmptyState(), state.optimiser))
         warm = jnp.minimum((state.step + 1) / 10.0, 1.0)
@@ -223,22 +224,31 @@ def _advance(
 
     def block(state: TrainState, weights: Weights, length: int) -> TrainState:
         value, gradient = jax.value_and_grad(steady_state)((state.model, state.noise), weights)
-        held, _ = ravel_pytree(gradient)
-        steps = jax.lax.scan(lambda s, _: (one_step(s, weights, value, held), None), state, None, length=length)
-        return steps[0]
+        pull, _ = ravel_pytree(gradient)
+        state = one_step(state, weights, value, length * pull)
+        for _ in range(length - 1):
+            state = one_step(state, weights, value, jnp.zeros_like(pull))
+        return state
 
     def run(state: TrainState, weights: Weights) -> TrainState:
-        refresh = _REFRESH if len(problem.unit) >= _MANY_GENES else 1
-        blocks, left = divmod(n_steps, refresh)
-        state, _ = jax.lax.scan(lambda s, _: (block(s, weights, refresh), None), state, None, length=blocks)
+        length = _RHYTHM if len(problem.unit) >= _MANY_GENES else 1
+        blocks, left = divmod(n_steps, length)
+        state, _ = jax.lax.scan(lambda s, _: (block(s, weights, length), None), state, None, length=blocks)
         return block(state, weights, left) if left else state
 
     return jax.vmap(run)(state, weights)
 
 
-def _pace(stacked: tuple[CellModel, ControlNoise]) -> tuple[CellModel, ControlNoise]:
-    """Step size of each parameter relative to the learning rate: neural weights are many and move slower."""
+def _pace(stacked: tuple[CellModel, ControlNoise], reach: Float[Array, " gene"]) -> tuple[CellModel, ControlNoise]:
+    """Step size of each parameter relative to the learning rate.
+
+    What drives a gene moves in proportion to the gene's reach; neural weights are many and move slower.
+    """
     ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
+    if wiring(ones[0].dynamics) is not None:
+        drives = lambda pair: [getattr(wiring(pair[0].dynamics), name) for name in _DRIVES]
+        wide = [(leaf.T * reach).T for leaf in drives(ones)]
+        ones = eqx.tree_at(drives, ones, wide)
     network = correction(ones[0].dynamics)
     if network is None:
         return ones

@@ -49,32 +49,31 @@ def _lyapunov(step: float, matrix: Array, diffusion: Array) -> Array:
     return _lyapunov_forward(step, matrix, diffusion)[0]
 
 
-def _lyapunov_forward(step: float, matrix: Array, diffusion: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+def _lyapunov_forward(step: float, matrix: Array, diffusion: Array) -> tuple[Array, tuple[Array, list[Array], Array]]:
     eye = jnp.eye(matrix.shape[0], dtype=matrix.dtype)
     m = jnp.linalg.inv(eye - step * matrix)
-    a = m @ (eye + step * matrix)
-    solution = _sum_series(a, 2.0 * step * m @ diffusion @ m.T)
-    return solution, (m, a, solution)
+    powers = [2.0 * m - eye]  # (I - hJ)⁻¹ (I + hJ), then its squares
+    for _ in range(_DOUBLINGS - 1):
+        powers.append(powers[-1] @ powers[-1])
+    solution = _sum_series(powers, 2.0 * step * m @ diffusion @ m.T)
+    return solution, (m, powers, solution)
 
 
-def _lyapunov_backward(step: float, kept: tuple[Array, Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    m, a, solution = kept
+def _lyapunov_backward(step: float, kept: tuple[Array, list[Array], Array], cotangent: Array) -> tuple[Array, Array]:
+    m, powers, solution = kept
     symmetric = 0.5 * (cotangent + cotangent.T)
-    adjoint = _sum_series(a.T, 2.0 * step * m.T @ symmetric @ m)
+    adjoint = _sum_series([a.T for a in powers], 2.0 * step * m.T @ symmetric @ m)
     return 2.0 * adjoint @ solution, adjoint
 
 
 _lyapunov.defvjp(_lyapunov_forward, _lyapunov_backward)
 
 
-def _sum_series(a: Array, q: Array) -> Array:
-    """``Σ_k A^k Q A^kᵀ`` over ``2^6`` terms, by doubling."""
-
-    def double(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
-        a, q = carry
-        return (a @ a, q + a @ q @ a.T), None
-
-    return jax.lax.scan(double, (a, q), None, length=_DOUBLINGS)[0][1]
+def _sum_series(powers: list[Array], q: Array) -> Array:
+    """``Σ_k A^k Q A^kᵀ`` over ``2^n`` terms, by doubling; ``powers`` are ``A, A², A⁴, …``."""
+    for a in powers:
+        q = q + a @ q @ a.T
+    return q
 
 
 def implied_covariance(

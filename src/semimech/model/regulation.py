@@ -10,6 +10,7 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from semimech.model.plan import ContextArrays
@@ -39,10 +40,10 @@ class SaturatingRegulation(AbstractRegulation):
     r"""Saturating production along a signed network.
 
     .. math:: \rho_g = h_g\Bigl(b_g + \sum_j W_{gj}\,(a_j\varphi(z_j) - 1) + B_g m + c_g n\Bigr),\qquad
-              h(s) = \frac{M}{1 + (M-1)\,e^{-sM/(M-1)}}
+              h(s) = \begin{cases} e^s & s \le 0 \\ 1 + H\,(1 - e^{-s/H}) & s > 0 \end{cases}
 
-    :math:`h(0) = h'(0) = 1`, so that :math:`W` is the first-order response at the unedited state, and
-    production lies between 0 and :math:`M` times that of unedited cells.
+    Losses multiply, as where regulators act independently; gains saturate at :math:`1 + H` times the production of
+    unedited cells. :math:`h(0) = h'(0) = 1`, so that :math:`W` is the first-order response at the unedited state.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class SaturatingRegulation(AbstractRegulation):
     edit_effect
         :math:`c`, response that all edits share (stress, cutting, delayed growth), per edit of efficacy 1.
     log_headroom
-        :math:`\log(M - 1)`.
+        :math:`\log H`.
     """
 
     weight: Float[Array, "gene regulator"]
@@ -68,12 +69,17 @@ class SaturatingRegulation(AbstractRegulation):
         drive = regulator_signal(z, context) @ self.weight.T
         drive = drive + context.medium @ self.medium_effect.T + context.n_edits * self.edit_effect + self.bias
         headroom = jnp.exp(self.log_headroom)
-        maximum = 1.0 + headroom
-        return maximum * jax.nn.sigmoid(drive * maximum / headroom - self.log_headroom)
+        gain = -headroom * jnp.expm1(-jnp.maximum(drive, 0.0) / headroom)
+        return jnp.exp(jnp.minimum(drive, 0.0)) + gain
 
 
 def unwired_regulation(
-    n_genes: int, n_regulators: int, n_media: int, *, max_fold: float = 6.0, dtype: jnp.dtype | None = None
+    n_genes: int,
+    n_regulators: int,
+    n_media: int,
+    *,
+    headroom: Float[np.ndarray, " gene"] | float = 5.0,
+    dtype: jnp.dtype | None = None,
 ) -> SaturatingRegulation:
     """Regulation without edges, where production is that of unedited cells whatever is done."""
     zeros = jnp.zeros(n_genes, dtype)
@@ -82,7 +88,7 @@ def unwired_regulation(
         bias=zeros,
         medium_effect=jnp.zeros((n_genes, n_media), dtype),
         edit_effect=zeros,
-        log_headroom=jnp.full(n_genes, jnp.log(max_fold - 1.0), dtype),
+        log_headroom=jnp.log(jnp.broadcast_to(jnp.asarray(headroom, zeros.dtype), n_genes)),
     )
 
 

@@ -40,7 +40,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "is_target",
     ),
     "history": ("step", "run", "term", "value"),
-    "selection": ("error", "chosen"),
+    "selection": ("error", "averaged", "chosen"),
     "trajectories": ("perturbation", "hours", "gene", "predicted", "lower", "upper"),
     "network": ("source", "target", "weight"),
 }

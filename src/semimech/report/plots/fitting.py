@@ -56,7 +56,7 @@ def plot_history(history: pd.DataFrame) -> Figure:
 
 def setting_names(selection: pd.DataFrame) -> list[str]:
     """Columns of candidates that hold settings."""
-    return [str(c) for c in selection.columns if c not in ("error", "standard_error", "chosen")]
+    return [str(c) for c in selection.columns if c not in ("error", "standard_error", "averaged", "chosen")]
 
 
 def varying_settings(selection: pd.DataFrame) -> list[str]:

@@ -50,11 +50,15 @@ def _choice(selection: pd.DataFrame) -> str:
         return f"{rule} It chose none of the candidates."
     row = chosen.iloc[0]
     settings = [f"{name.replace('_', ' ')} {setting(row[name])}" for name in setting_names(selection)]
+    others = int(selection["averaged"].astype(bool).sum()) - 1
+    shared = f" The ensemble is shared with {others} that could not be told from it (☆)." if others > 0 else ""
     if float(row["error"]) <= float(selection["error"].min()):
-        return f"{rule} Of {len(selection)} candidates it chose the one with the lowest error: {listed(settings)}."
+        return (
+            f"{rule} Of {len(selection)} candidates it chose the one with the lowest error: {listed(settings)}.{shared}"
+        )
     return (
         f"{rule} Of {len(selection)} candidates it chose {listed(settings)}; its error of {number(float(row['error']))} is not the "
-        f"lowest, which is {number(float(selection['error'].min()))}."
+        f"lowest, which is {number(float(selection['error'].min()))}.{shared}"
     )
 
 
@@ -63,7 +67,12 @@ def _candidates(selection: pd.DataFrame) -> Table:
     ranked = selection.sort_values("error", kind="stable")
     names = setting_names(selection)
     rows = tuple(
-        (str(place), *(setting(row[name]) for name in names), number(float(row["error"])), "★" if row["chosen"] else "")
+        (
+            str(place),
+            *(setting(row[name]) for name in names),
+            number(float(row["error"])),
+            "★" if row["chosen"] else "☆" if row["averaged"] else "",
+        )
         for place, row in enumerate(ranked.to_dict("records"), 1)
     )
     head = ("Rank", *(name.replace("_", " ").capitalize() for name in names), "Error", "Chosen")
