@@ -11,7 +11,7 @@ from small_screens import normalised
 import semimech
 from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, write_experiments
 
-COLUMNS = ["experiment", "harvest", "perturbation", "hours", "medium"]
+COLUMNS = ["experiment", "harvest", "perturbation", "hours", "medium", "coverage", "coverage_axes"]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from small_fits import EDITED, N_GENES, UNIT, asked
 
 from semimech._errors import DataError
 from semimech.assumptions.catalogue import KNOWN_WIRING, STATIONARY_CONTROLS
-from semimech.experiment import parse_experiment
+from semimech.experiment import as_experiment, parse_experiment
 from semimech.fit import FittedModel
 from semimech.fit.record import Result
 
@@ -186,3 +186,11 @@ def test_a_prediction_has_a_row_for_each_harvest(fitted):
     assert predicted.obs["harvest"].tolist() == ["a", "b"]
     assert list(predicted.var_names) == list(fitted.genes)
     assert (predicted.layers["lower"] < predicted.X).all()
+
+
+def test_every_prediction_says_how_it_stands_to_the_training_data(fitted):
+    seen = [as_experiment(condition, id=f"seen {row}") for row, condition in enumerate(fitted.training)]
+    new = parse_experiment("edit G0 crispri 0.9 > edit G3 crispri 0.9 > wait 1d > harvest pair > wait 1000d > harvest late", id="new")
+    predicted = fitted.predict([*seen, new]).obs
+    assert predicted["coverage"].tolist() == ["observed"] * len(seen) + ["extrapolated"] * 2
+    assert predicted["coverage_axes"].tolist() == [""] * len(seen) + ["combination"] * 2

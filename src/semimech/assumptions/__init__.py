@@ -1,5 +1,6 @@
-"""What models take for granted."""
+"""What models take for granted, and what a query takes for granted."""
 
 from semimech.assumptions.catalogue import ASSUMPTIONS, Assumption
+from semimech.assumptions.coverage import Coverage, Harvested
 
-__all__ = ["ASSUMPTIONS", "Assumption"]
+__all__ = ["ASSUMPTIONS", "Assumption", "Coverage", "Harvested"]

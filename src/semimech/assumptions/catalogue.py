@@ -61,6 +61,7 @@ NORMAL_LAW = Assumption(
     statement="An edit moves genes as the controls' covariance moves them with the target.",
 )
 KNOWN_WIRING = Assumption(id="wiring", statement="Effects travel along a sparse network, or one given as prior.")
+SMOOTH = Assumption(id="smooth course", statement="Between harvested times and doses the response changes steadily.")
 
 ASSUMPTIONS: tuple[Assumption, ...] = (
     STATIONARY_CONTROLS,
@@ -81,4 +82,5 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     SHARED_RESPONSE,
     NORMAL_LAW,
     KNOWN_WIRING,
+    SMOOTH,
 )

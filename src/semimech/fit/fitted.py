@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import anndata as ad
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from semimech._errors import DataError, raise_faults
-from semimech.assumptions import Assumption
+from semimech.assumptions import Assumption, Harvested
 from semimech.assumptions.catalogue import (
     FULL_EFFICACY,
     INSTANTANEOUS,
@@ -25,7 +26,7 @@ from semimech.assumptions.catalogue import (
     STATIONARY_CONTROLS,
 )
 from semimech.data.scale import Scale
-from semimech.experiment import Condition, Period
+from semimech.experiment import Condition, Experiment, Period
 from semimech.fit.config import FitConfig
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
@@ -72,6 +73,20 @@ class FittedModel(AbstractDynamicPredictor):
         self._result = result
         self._trained_genes = {edit.gene for condition in result.training for edit in condition.edits}
         self._row = {condition: row for row, condition in enumerate(result.training)}
+
+    def predict(self, experiments: Sequence[Experiment]) -> ad.AnnData:
+        """Predict every harvest of experiments, and say how each stands to what the model was trained on.
+
+        As `AbstractPredictor.predict`, with two more columns in ``obs``: ``coverage`` is ``"observed"``,
+        ``"composed"``, ``"interpolated"`` or ``"extrapolated"``, and ``coverage_axes`` names in what the harvest differs from
+        those of the training data (`semimech.assumptions.Coverage`).
+        """
+        prediction = super().predict(experiments)
+        trained = Harvested(conditions=self.training, system=self.system)
+        found = [trained.coverage(c) for experiment in experiments for c in experiment.conditions.values()]
+        prediction.obs["coverage"] = [each.label for each in found]
+        prediction.obs["coverage_axes"] = [", ".join(each.axes) for each in found]
+        return prediction
 
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
         """Predict conditions: the mean of the members.
