@@ -1,7 +1,8 @@
 """The steady-state study: where does a steady-state loss lower the error on what was held out, and why.
 
 ``python -m benchmarks.steady_state_loss run --cache FOLDER`` fits and scores, one file per task, and goes on from
-what is there; ``… render --cache FOLDER`` writes the table, the figure and the scores of all finished tasks.
+what is there; ``… render --cache FOLDER`` writes the page, the figure and the scores of all finished tasks;
+``… restore --cache FOLDER`` unpacks the scores of the repository into a folder, for `run` to go on from them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 RESULTS = Path(__file__).resolve().parent / "results"
+KINDS = {".tsv": "steady_state_loss.tsv.gz", ".chosen": "steady_state_chosen.tsv.gz"}
 SETTINGS = {
     "n_members": 4,
     "n_steps": 200,
@@ -75,9 +77,21 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def read_cache(cache: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores and chosen settings of all finished tasks."""
     files = sorted(cache.glob("*.tsv"))
-    chosen = [file.with_suffix(".chosen") for file in files]
-    tables = [pd.concat([pd.read_csv(f, sep="\t") for f in part], ignore_index=True) for part in (files, chosen)]
-    return tables[0], tables[1]
+    scores, chosen = (
+        pd.concat([pd.read_csv(f.with_suffix(kind), sep="\t").assign(task=f.stem) for f in files], ignore_index=True)
+        for kind in KINDS
+    )
+    return scores, chosen
+
+
+def restore(cache: Path, results: Path) -> None:
+    """Write the files of all tasks whose scores are in the results; a task that is in the cache stays as it is."""
+    cache.mkdir(parents=True, exist_ok=True)
+    for kind, name in reversed(KINDS.items()):  # the scores last: they mark a task as finished
+        for task, part in pd.read_csv(results / name, sep="\t").groupby("task", sort=False):
+            file = cache / f"{task}{kind}"
+            if not file.exists():
+                write_table(part, file)
 
 
 def render(cache: Path, results: Path, *, note: str = "") -> None:
@@ -88,14 +102,15 @@ def render(cache: Path, results: Path, *, note: str = "") -> None:
     scores, chosen = read_cache(cache)
     results.mkdir(parents=True, exist_ok=True)
     draw(scores, results / "steady_state_loss.png")
-    write_table(scores.drop(columns=["reason", "seconds"]), results / "steady_state_loss.tsv.gz")
+    for table, name in zip((scores, chosen), KINDS.values(), strict=True):
+        write_table(table, results / name)
     (results / "steady_state_loss.md").write_text(page(scores, chosen, SETTINGS, note=note))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run or render."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "render"])
+    parser.add_argument("what", choices=["run", "render", "restore"])
     parser.add_argument("--cache", type=Path, required=True, help="folder for the scores of single tasks")
     parser.add_argument("--seeds", type=int, default=10, help="rounds of seeds")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no task later than this")
@@ -105,6 +120,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.what == "run":
         run(given.cache, n_seeds=given.seeds, minutes=given.minutes, only=given.only)
+    elif given.what == "restore":
+        restore(given.cache, given.results)
     else:
         render(given.cache, given.results, note=given.note)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from benchmarks import sets, steady_state_loss
 from benchmarks.steady_state_arms import MECHANISTIC, NEURAL, Arm, Workshop, arms
-from benchmarks.steady_state_loss import read_cache, render, write_table
+from benchmarks.steady_state_loss import read_cache, render, restore, write_table
 from benchmarks.steady_state_scores import score_task
 from benchmarks.steady_state_series import with_series
 from benchmarks.steady_state_tables import change_of, gain_table
@@ -104,6 +104,9 @@ def test_a_task_is_scored_and_its_page_shows_every_arm_and_why_one_is_refused(tm
     assert len(read_cache(tmp_path)[0]) == len(table)
     render(tmp_path, tmp_path / "out")
     page = (tmp_path / "out" / "steady_state_loss.md").read_text()
+    restore(tmp_path / "again", tmp_path / "out")
+    for one, other in zip(read_cache(tmp_path), read_cache(tmp_path / "again"), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_like=True)
     assert "| semi-mechanistic, none |" in page
     assert "semi-mechanistic, moment: steady-state loss 'moment'" in page
     assert (tmp_path / "out" / "steady_state_loss.png").stat().st_size > 0

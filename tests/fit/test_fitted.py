@@ -190,7 +190,9 @@ def test_a_prediction_has_a_row_for_each_harvest(fitted):
 
 def test_every_prediction_says_how_it_stands_to_the_training_data(fitted):
     seen = [as_experiment(condition, id=f"seen {row}") for row, condition in enumerate(fitted.training)]
-    new = parse_experiment("edit G0 crispri 0.9 > edit G3 crispri 0.9 > wait 1d > harvest pair > wait 1000d > harvest late", id="new")
+    new = parse_experiment(
+        "edit G0 crispri 0.9 > edit G3 crispri 0.9 > wait 1d > harvest pair > wait 1000d > harvest late", id="new"
+    )
     predicted = fitted.predict([*seen, new]).obs
     assert predicted["coverage"].tolist() == ["observed"] * len(seen) + ["extrapolated"] * 2
     assert predicted["coverage_axes"].tolist() == [""] * len(seen) + ["combination"] * 2
