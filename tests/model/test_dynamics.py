@@ -66,7 +66,7 @@ def test_a_target_follows_its_knocked_out_regulator_as_a_single_gene_in_closed_f
     zeros = np.zeros(N_GENES)
     law = mechanistic(0, weight=weight, bias=zeros, edit_effect=zeros, log_headroom=np.full(N_GENES, np.log(5.0)))
     law = eqx.tree_at(lambda m: (m.log_transcript, m.log_transcript_gene), law, (jnp.array(0.0), jnp.zeros(N_GENES)))
-    level = np.array([1.0, 6.0 / (1.0 + 5.0 * np.exp(0.8 * 6.0 / 5.0)), 1.0, 1.0])
+    level = np.array([1.0, np.exp(-0.8), 1.0, 1.0])
     found = states(law, [f"edit {gene} > wait {HOURS}h > harvest"], solver, start=np.ones(N_GENES))
     np.testing.assert_allclose(found[0], relaxed(level, law.decay(), start=np.ones(N_GENES)), **EXACT)
 
