@@ -39,7 +39,7 @@ class Arm:
         ``"neural"`` or ``"semi-mechanistic"``.
     treatment
         A key of `TREATMENTS`, or ``"auto"``: whichever of ``none`` and ``moment`` inner validation finds better.
-        ``"default"`` is what the package does when nothing is asked: ``auto`` with fewer candidates, and pooling.
+        ``"default"`` is what the package does when nothing is asked: ``auto`` with pooling.
     wiring
         ``""`` without a prior network, else how it is used: ``"soft"`` or ``"mask"``.
     """

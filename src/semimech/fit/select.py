@@ -153,7 +153,7 @@ class _Trial:
 
     def selection(self, outcomes: Sequence[_Outcome], eligible: Sequence[_Outcome]) -> Selection:
         """The winner of those eligible, what is as good as it, and the table of all."""
-        averaged = _as_good(eligible)
+        averaged = _as_good(eligible)[: self.config.n_members]
         best = averaged[0]
         together = self.outcome(
             best.candidate,
