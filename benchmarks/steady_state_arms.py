@@ -74,12 +74,15 @@ class Workshop:
         Unmeasured genes that queries may edit.
     cells
         Cells of training conditions; they are kept from the scoring, which would measure energy distances.
+    is_narrow
+        Whether to try only every second candidate weight of each treatment, where a fit is dear.
     """
 
     settings: Mapping[str, Any]
     prior: pd.DataFrame | None = None
     targets: tuple[str, ...] = ()
     cells: Callable[[Dataset], Cells | None] = field(default=lambda train: None)
+    is_narrow: bool = False
     models: dict[tuple[str, int, int], FittedModel] = field(default_factory=dict)
 
     def methods(self, chosen: Sequence[Arm]) -> tuple[Method, ...]:
@@ -117,7 +120,10 @@ class Workshop:
         return pd.DataFrame(rows)
 
     def _fit(self, arm: Arm, train: Dataset, seed: int) -> FittedModel:
-        config = FitConfig(law=arm.law, seed=seed, **{**self.settings, **TREATMENTS[arm.treatment]})
+        treatment = dict(TREATMENTS[arm.treatment])
+        if self.is_narrow:
+            treatment = {k: v[::2] if isinstance(v, tuple) else v for k, v in treatment.items()}
+        config = FitConfig(law=arm.law, seed=seed, **{**self.settings, **treatment})
         prior = PriorNetwork(edges=self.prior, use=arm.wiring) if arm.wiring and self.prior is not None else None
         return fit(replace(train, cells=self.cells(train)), config, prior=prior, targets=self.targets)
 

@@ -22,6 +22,7 @@ from semimech.simulate import STUDY_KINDS, prior_network, simulate_study, study_
 
 BULK = ("none", "weight decay", "point")
 UMI = 5000.0
+LEAN: Mapping[str, Any] = {"n_members": 2, "n_steps": 150, "validation_steps": 75, "sparsities": (0.03, 0.3)}
 FAST: Mapping[str, Any] = {"half_life_hours": 0.2, "max_step_hours": 0.2}
 _FEW_SEEDS = 3
 _FIRST_WORLD = 10  # worlds 0 to 9 were looked at while settings were chosen
@@ -92,9 +93,9 @@ def plans(*, n_seeds: int, settings: Mapping[str, Any]) -> Iterator[Plan]:
         for network in (1, 2, 3):
             yield Plan(name=f"dream4-10-{network}-{seed}", make=partial(dream4, root, 10, network, seed, settings))
         yield Plan(name=f"renge-{seed}", make=partial(renge, root, seed, settings))
+        for line in ("BT20", "MCF7", "in silico"):
+            yield Plan(name=f"hpn-{line}-{seed}", make=partial(hpn, root, line, seed, settings))
         if seed < _FEW_SEEDS:
-            for line in ("BT20", "MCF7", "in silico"):
-                yield Plan(name=f"hpn-{line}-{seed}", make=partial(hpn, root, line, seed, settings))
             yield Plan(name=f"dream4-100-{seed}", make=partial(dream4, root, 100, seed % 3 + 1, seed, settings))
 
 
@@ -155,12 +156,16 @@ def dream4(root: Path, size: int, network: int, seed: int, settings: Mapping[str
         dataset=replace(dataset, mean=mean, conditions=conditions),
         splits=(split,),
         arms=tuple(chosen),
-        workshop=Workshop(settings=settings, prior=sets.noisy_prior(case.gold, case.dataset.genes, rng=rng)),
+        workshop=Workshop(
+            settings={**settings, **LEAN} if size == 100 else settings,
+            prior=sets.noisy_prior(case.gold, case.dataset.genes, rng=rng),
+            is_narrow=size == 100,
+        ),
     )
 
 
 def hpn(root: Path, line: str, seed: int, settings: Mapping[str, Any]) -> Task:
-    """A fifth of the pairs of inhibitor and ligand held out at all times; in the first two seeds one time besides."""
+    """A fifth of the pairs of inhibitor and ligand held out at all times; and, another fit, one of the times."""
     case = sets.read_hpn_insilico(root) if line == "in silico" else sets.read_hpn(root, line)
     key = np.array([f"{i} × {ligand}" for i, ligand in zip(case.inhibitor, case.ligand, strict=True)])
     is_pair = np.array([i != NO_INHIBITOR for i in case.inhibitor]) & np.array([x != MOCK for x in case.ligand])
@@ -176,14 +181,13 @@ def hpn(root: Path, line: str, seed: int, settings: Mapping[str, Any]) -> Task:
         seed=seed,
     )
     times = sets.time_folds(case)
-    time_splits = [replace(times[fold], seed=seed) for fold in (0, len(times) // 2)][seed : seed + 1]
     return Task(
         group=f"HPN {line}",
         seed=seed,
         dataset=case.dataset,
-        splits=(pair_split, *time_splits),
+        splits=(pair_split, replace(times[seed % len(times)], seed=seed)),
         arms=(*arms(NEURAL, BULK), *arms(MECHANISTIC, (*BULK, "mean", "default"))),
-        workshop=Workshop(settings={**settings, **FAST}),
+        workshop=Workshop(settings={**settings, **LEAN, **FAST}, is_narrow=True),
     )
 
 

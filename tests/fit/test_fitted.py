@@ -108,12 +108,15 @@ def test_a_seen_edit_carries_over_a_share_of_its_residual(fitted, data):
     assert not difference[2].any()
 
 
-def test_an_edit_of_a_gene_that_was_never_edited_is_pooled_with_that_of_an_unknown_gene(fitted):
+@pytest.mark.parametrize("step", [0, 1])
+def test_an_edit_of_a_gene_that_was_never_edited_is_pooled_with_those_of_an_unknown_gene_and_of_none(fitted, step):
+    trusts = np.ones((3, 2), np.float32)
+    trusts[:, step] = 0.0, 0.5, 1.0
     ends = [
-        FittedModel(replace(fitted._result, fit=replace(fitted.fit, trust=np.array(trust, np.float32))))
+        FittedModel(replace(fitted._result, fit=replace(fitted.fit, trust=trust)))
         .predict_conditions([asked("G6", 24.0)])
         .mean[0]
-        for trust in (0.0, 0.5, 1.0)
+        for trust in trusts
     ]
     others = np.arange(N_GENES) != 6
     np.testing.assert_allclose(ends[1][others], (0.5 * (ends[0] + ends[2]))[others], rtol=1e-5)

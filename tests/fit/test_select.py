@@ -11,11 +11,11 @@ from small_data import condition, dataset
 from small_fits import N_GENES, QUICK, control_moments, linear_data
 
 from semimech._errors import ConfigError
-from semimech.experiment import parse_experiment
 from semimech.fit import FitConfig
 from semimech.fit.candidates import Candidate, first_candidates, run_weights, steady_state_candidates
+from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
-from semimech.fit.select import _as_good, _Outcome, anonymous, edit_folds, select
+from semimech.fit.select import _as_good, _Outcome, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import Training
 from semimech.model import ExponentialSolver, ScaleGrid
@@ -111,17 +111,6 @@ def test_the_weights_of_a_run_are_the_candidates_with_the_padding_at_zero(data):
     )
 
 
-def test_an_anonymous_condition_keeps_everything_but_the_names_of_the_genes():
-    asked = parse_experiment("medium M > edit A crispri 0.4 > wait 1d > edit B > wait 2d > harvest").conditions[
-        "harvest"
-    ]
-    masked = anonymous(asked)
-    assert [p.hours for p in masked.history] == [p.hours for p in asked.history]
-    assert masked.media == asked.media
-    assert [(e.kind, e.efficacy) for e in masked.edits] == [(e.kind, e.efficacy) for e in asked.edits]
-    assert not {e.gene for e in masked.edits} & {"A", "B"}
-
-
 @pytest.mark.parametrize(("strength", "weight"), [("none", 0.0), ("point", 5.0)])
 def test_with_nothing_to_hold_out_the_middle_is_chosen_unseen(strength, weight):
     data = dataset([condition("control", 24), condition("G0", 24)], np.array([[1.0, 1.0], [0.5, 2.0]]))
@@ -136,18 +125,17 @@ def test_with_nothing_to_hold_out_the_middle_is_chosen_unseen(strength, weight):
     assert found.averaged == (found.chosen,)
     assert found.table["error"].isna().all()
     assert np.isnan(found.held_out).all()
-    assert found.trust == 1.0
+    assert found.trust.tolist() == [1.0, 1.0]
 
 
 def outcome(sparsity: float, errors: list[float], *, strength: str = "none") -> _Outcome:
     nothing = np.zeros((1, 1))
     return _Outcome(
         candidate=Candidate(strength=strength, sparsity=sparsity),
-        specific=nothing,
-        shared=nothing,
+        nested=Nested(unedited=nothing, shared=nothing, specific=nothing),
         errors=np.array(errors),
         held_out=nothing,
-        trust=1.0,
+        trust=np.ones(2),
     )
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from small_data import condition, dataset
 from small_fits import QUICK
 
 from semimech._errors import ConfigError
@@ -14,7 +15,8 @@ from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.loss import Weights
 from semimech.fit.problem import make_problem, make_roster
 from semimech.fit.start import initial_model, initial_noise
-from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled, _pace, predict_members
+from semimech.fit.steps import first_point, paces
+from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled, predict_members
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid, edge_penalty, split_trained
 
 N_STEPS = QUICK.n_steps
@@ -151,7 +153,7 @@ def test_neural_weights_move_slower_and_drives_as_far_as_their_gene_reaches(data
     noise = initial_noise(problem, 1, key=jax.random.key(0))
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), (split_trained(start)[0], noise))
     reach = jnp.linspace(0.5, 2.0, len(roster.genes))
-    pace, _ = _pace(stacked, reach)
+    pace, _ = paces(stacked, reach)
     assert float(pace.dynamics.regulation.correction.enter.max()) == pytest.approx(0.2)
     mechanism = pace.dynamics.regulation.mechanism
     np.testing.assert_allclose(mechanism.weight, np.tile(reach[:, None], len(roster.regulators)), rtol=1e-6)
@@ -163,3 +165,44 @@ def test_the_program_is_the_same_for_settings_that_do_not_enter_it(data):
     other = replace(QUICK, seed=5, n_folds=7, sparsities=(9.0,), n_members=1)
     assert _compiled(PROGRAM) == _compiled(replace(PROGRAM, config=other))
     assert _compiled(PROGRAM) != _compiled(replace(PROGRAM, config=replace(QUICK, learning_rate=0.5)))
+
+
+def test_a_run_that_gets_lost_goes_back_at_half_its_pace():
+    point = jnp.arange(3.0)
+    safe = first_point(point)
+    safe, is_lost = safe.after(point, jnp.array(1.0))
+    assert not is_lost
+    worse, is_lost = safe.after(point + 1.0, jnp.array(1.4))
+    assert not is_lost
+    assert worse.loss == 1.0
+    np.testing.assert_array_equal(worse.point, point)
+    for spike in (1.6, np.inf, np.nan):
+        after, is_lost = worse.after(point + 2.0, jnp.array(spike))
+        assert is_lost
+        assert after.share == 0.5
+        np.testing.assert_array_equal(after.point, point)
+    better, is_lost = after.after(point - 1.0, jnp.array(0.5))
+    assert not is_lost
+    np.testing.assert_array_equal(better.point, point - 1.0)
+    assert (better.loss, better.share) == (0.5, 0.5)
+
+
+def test_a_hundred_genes_that_answer_nothing_do_not_end_worse_than_no_change():
+    # Knock-outs whose only change is noise: a fit at full pace lost its stability, and ended at 20 times the error.
+    rng = np.random.default_rng(0)
+    n_genes = 100
+    mean = 10.0 * np.exp(np.geomspace(0.05, 1.0, n_genes) * rng.normal(size=(61, n_genes)))
+    mean[0] = 10.0
+    conditions = [condition("control", np.inf), *(condition(f"G{i}", np.inf) for i in range(60))]
+    data = dataset(conditions, mean)
+    roster = make_roster(data)
+    config = replace(QUICK, n_steps=60)
+    problem = make_problem(data, roster, None, seed=0)
+    scale = ScaleGrid(state=data.scale.state_grid.astype("f4"), observed=data.scale.observed_grid.astype("f4"))
+    start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
+    training = Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver(24.0))
+    run_of = run_weights(Candidate(sparsity=0.01), config, np.ones(61, np.float32), problem)
+    program = Program(strength="none", n_factors=0, config=config)
+    state = training.run(program, [run_of], [jax.random.key(0)], n_steps=60, label="wide")
+    loss = np.asarray(state.history)[0, :60, TERMS.index("data")]
+    assert loss[-1] <= loss[0], loss[::5]

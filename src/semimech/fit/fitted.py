@@ -30,8 +30,8 @@ from semimech.experiment import Condition, Experiment, Period
 from semimech.fit.config import FitConfig
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
+from semimech.fit.pooling import Nested, anonymous, unedited
 from semimech.fit.record import Record, Result
-from semimech.fit.select import anonymous
 from semimech.fit.train import predict_members
 from semimech.model import (
     CellModel,
@@ -92,7 +92,8 @@ class FittedModel(AbstractDynamicPredictor):
         """Predict conditions: the mean of the members.
 
         Seen edits carry over a share of their residual at the nearest harvest. Edits of genes that were not edited in
-        training are pooled with the prediction of an unknown edit, as far as inner validation found that to help.
+        training are pooled with the predictions of an unknown edit and of no edit, as far as inner validation found that
+        to help.
 
         Raises
         ------
@@ -105,9 +106,12 @@ class FittedModel(AbstractDynamicPredictor):
         own = self._own(conditions)
         rows = [row for row, c in enumerate(conditions) if not {e.gene for e in c.edits} <= self._trained_genes]
         if rows:
-            shared = self._members_mean([anonymous(conditions[row]) for row in rows])
-            pooled = shared + self.fit.trust * (mean[rows] - shared)
-            mean[rows] = np.where(own[rows], mean[rows], pooled)
+            nested = Nested(
+                unedited=self._members_mean([unedited(conditions[row]) for row in rows]),
+                shared=self._members_mean([anonymous(conditions[row]) for row in rows]),
+                specific=mean[rows],
+            )
+            mean[rows] = np.where(own[rows], mean[rows], nested.pooled(np.asarray(self.fit.trust)))
         seen_edits = {condition.edits for condition in self.training}
         is_seen = np.array([condition.edits in seen_edits for condition in conditions])
         for row in np.flatnonzero(is_seen):

@@ -26,7 +26,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import Roster, ScaleGrid
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
@@ -177,7 +177,7 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         control=gene,
         residual=np.zeros((n_training, n_genes), np.float32),
         carry_over=number,
-        trust=number,
+        trust=np.zeros(2, np.float32),
         unseen=calibration,
         seen=calibration,
     )

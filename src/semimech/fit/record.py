@@ -31,7 +31,8 @@ class Fit(eqx.Module):
     carry_over
         Share of a seen edit's residual that is added at other times.
     trust
-        How far the prediction of an unseen edit leaves that of an edit of an unknown gene, from inner validation.
+        How far the prediction of an unseen edit goes from no edit to an edit of an unknown gene, and from there to its
+        own, from inner validation.
     unseen, seen
         Calibration of intervals for edits that were not trained on, and for those that were.
     """
@@ -40,7 +41,7 @@ class Fit(eqx.Module):
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
     carry_over: Float[np.ndarray, ""]
-    trust: Float[np.ndarray, ""]
+    trust: Float[np.ndarray, 2]
     unseen: Calibration
     seen: Calibration
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import jax
 import numpy as np
@@ -11,7 +11,6 @@ import pandas as pd
 from jaxtyping import Bool, Float, PRNGKeyArray
 
 from semimech.data import Dataset
-from semimech.experiment import Condition
 from semimech.fit.candidates import (
     Candidate,
     first_candidates,
@@ -21,6 +20,7 @@ from semimech.fit.candidates import (
     steady_state_candidates,
 )
 from semimech.fit.config import FitConfig
+from semimech.fit.pooling import Nested, anonymous, best_trust, unedited
 from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
@@ -43,14 +43,15 @@ class Selection:
         Predictions of each training condition while its edits were held out, averaged over ``averaged`` and pooled;
         NaN for conditions that were never held out.
     trust
-        How far an unseen edit's prediction leaves that of an edit of an unknown gene: 0 not at all, 1 all the way.
+        How far an unseen edit's prediction goes from "no edit" to "an edit of an unknown gene", and from there to its
+        own: 0 not at all, 1 all the way.
     """
 
     chosen: Candidate
     averaged: tuple[Candidate, ...]
     table: pd.DataFrame
     held_out: Float[np.ndarray, "condition gene"]
-    trust: float
+    trust: Float[np.ndarray, 2]
 
 
 def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.ndarray, " condition"]]:
@@ -75,22 +76,21 @@ class _Outcome:
     ----------
     candidate
         The candidate.
-    specific, shared
-        Predictions of the held-out edits, and of edits of unknown genes in their place.
+    nested
+        Predictions of the held-out conditions, with their edits and with less.
     errors
         Error in each fold relative to no change, after pooling.
     held_out
         Predictions after pooling.
     trust
-        How far ``held_out`` leaves ``shared``.
+        How far ``held_out`` goes along ``nested``.
     """
 
     candidate: Candidate
-    specific: Float[np.ndarray, "condition gene"]
-    shared: Float[np.ndarray, "condition gene"]
+    nested: Nested
     errors: Float[np.ndarray, " fold"]
     held_out: Float[np.ndarray, "condition gene"]
-    trust: float
+    trust: Float[np.ndarray, 2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,26 +102,17 @@ class _Trial:
     config: FitConfig
     folds: Sequence[Bool[np.ndarray, " condition"]]
 
-    def outcome(
-        self,
-        candidate: Candidate,
-        specific: Float[np.ndarray, "condition gene"],
-        shared: Float[np.ndarray, "condition gene"],
-    ) -> _Outcome:
-        """Pool held-out predictions towards those of an unknown edit, and score them by fold, relative to no change."""
+    def outcome(self, candidate: Candidate, nested: Nested) -> _Outcome:
+        """Pool held-out predictions, and score them by fold, relative to no change."""
         dataset, own = self.dataset, edited_genes(self.dataset)
         weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
-        departure, wanted = np.nan_to_num(specific - shared), np.nan_to_num(dataset.mean - shared)
-        power = max(float((weight * departure**2).sum()), 1e-12)
-        trust = 1.0 if self.config.pooling == "none" else np.clip((weight * departure * wanted).sum() / power, 0.0, 1.0)
-        pooled = np.where(own, specific, shared + trust * (specific - shared))
+        trust = np.ones(2) if self.config.pooling == "none" else best_trust(nested, dataset.mean, weight)
+        pooled = np.where(own, nested.specific, nested.pooled(trust))
         control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
         no_change = max(float((weight * (control - dataset.mean) ** 2).sum()) / len(self.folds), 1e-12)
         squared = weight * (pooled - dataset.mean) ** 2
         errors = np.array([np.nan_to_num(squared[fold].sum() / no_change, nan=np.inf) for fold in self.folds])
-        return _Outcome(
-            candidate=candidate, specific=specific, shared=shared, errors=errors, held_out=pooled, trust=float(trust)
-        )
+        return _Outcome(candidate=candidate, nested=nested, errors=errors, held_out=pooled, trust=trust)
 
     def validate(self, candidates: Sequence[Candidate], *, key: PRNGKeyArray) -> list[_Outcome]:
         """Fit candidates of one program in every fold, and score what they say of the fold."""
@@ -138,28 +129,31 @@ class _Trial:
         keys = list(jax.random.split(key, len(folds))) * len(candidates)
         models = training.models(training.run(program, runs, keys, n_steps=self.config.validation_steps, label=label))
         shape = (len(candidates), len(folds), n, len(self.dataset.genes))
-        unknown = make_plan([anonymous(c) for c in self.dataset.conditions], training.roster)
+        conditions, roster = self.dataset.conditions, training.roster
+        plans = (
+            make_plan([unedited(c) for c in conditions], roster),
+            make_plan([anonymous(c) for c in conditions], roster),
+            training.problem.plan,
+        )
         predictions = [
             np.asarray(predict_members(models, plan, training.solver), np.float64)[:, :n].reshape(shape)
-            for plan in (training.problem.plan, unknown)
+            for plan in plans
         ]
         outcomes = []
         for i, candidate in enumerate(candidates):
-            specific, shared = _nothing(self.dataset), _nothing(self.dataset)
+            levels = [_nothing(self.dataset) for _ in plans]
             for k, fold in enumerate(folds):
-                specific[fold], shared[fold] = (found[i, k, fold] for found in predictions)
-            outcomes.append(self.outcome(candidate, specific, shared))
+                for level, found in zip(levels, predictions, strict=True):
+                    level[fold] = found[i, k, fold]
+            nested = Nested(unedited=levels[0], shared=levels[1], specific=levels[2])
+            outcomes.append(self.outcome(candidate, nested))
         return outcomes
 
     def selection(self, outcomes: Sequence[_Outcome], eligible: Sequence[_Outcome]) -> Selection:
         """The winner of those eligible, what is as good as it, and the table of all."""
         averaged = _as_good(eligible)[: self.config.n_members]
         best = averaged[0]
-        together = self.outcome(
-            best.candidate,
-            np.mean([o.specific for o in averaged], axis=0),
-            np.mean([o.shared for o in averaged], axis=0),
-        )
+        together = self.outcome(best.candidate, _mean_of([o.nested for o in averaged]))
         return Selection(
             chosen=best.candidate,
             averaged=tuple(o.candidate for o in averaged),
@@ -195,11 +189,10 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
     if not folds:
         chosen = (asked or [middle])[0]
         blank = _nothing(dataset)
-        nothing = _Outcome(
-            candidate=chosen, specific=blank, shared=blank, errors=np.full(1, np.nan), held_out=blank, trust=1.0
-        )
+        nested, trust = Nested(unedited=blank, shared=blank, specific=blank), np.ones(2)
+        nothing = _Outcome(candidate=chosen, nested=nested, errors=np.full(1, np.nan), held_out=blank, trust=trust)
         return Selection(
-            chosen=chosen, averaged=(chosen,), table=_table([nothing], [nothing]), held_out=blank, trust=1.0
+            chosen=chosen, averaged=(chosen,), table=_table([nothing], [nothing]), held_out=blank, trust=trust
         )
     trial = _Trial(dataset=dataset, training=training, config=config, folds=folds)
     outcomes = trial.validate(first, key=key)
@@ -208,22 +201,6 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
         outcomes += trial.validate(group, key=key)
     eligible = outcomes if config.steady_state in ("auto", "none") else outcomes[len(first) :]
     return trial.selection(outcomes, eligible)
-
-
-def anonymous(condition: Condition) -> Condition:
-    """The condition with its edits made in genes that no model knows: what all edits share remains."""
-    return Condition(
-        history=tuple(
-            replace(
-                period,
-                context=replace(
-                    period.context,
-                    edits=tuple(replace(edit, gene=f"ANY-{i}") for i, edit in enumerate(period.context.edits)),
-                ),
-            )
-            for period in condition.history
-        )
-    )
 
 
 def _mean_error(outcome: _Outcome) -> float:
@@ -245,13 +222,22 @@ def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
 def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.DataFrame:
     """All candidates with their errors; the best of those averaged is the chosen one."""
     table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes])
-    table["trust"] = [outcome.trust for outcome in outcomes]
+    table["trust_shared"] = [outcome.trust[0] for outcome in outcomes]
+    table["trust"] = [outcome.trust[1] for outcome in outcomes]
     table["error"] = [outcome.errors.mean() for outcome in outcomes]
     n = len(averaged[0].errors)
     table["standard_error"] = [o.errors.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan for o in outcomes]
     table["averaged"] = [outcome in averaged for outcome in outcomes]
     table["chosen"] = [outcome is averaged[0] for outcome in outcomes]
     return table
+
+
+def _mean_of(levels: Sequence[Nested]) -> Nested:
+    return Nested(
+        unedited=np.mean([each.unedited for each in levels], axis=0),
+        shared=np.mean([each.shared for each in levels], axis=0),
+        specific=np.mean([each.specific for each in levels], axis=0),
+    )
 
 
 def _nothing(dataset: Dataset) -> Float[np.ndarray, "condition gene"]:

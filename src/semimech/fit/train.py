@@ -17,13 +17,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.config import FitConfig
-from semimech.fit.loss import ControlNoise, Weights, correction, fitting_loss, steady_state_term, wiring
+from semimech.fit.loss import ControlNoise, Weights, fitting_loss, steady_state_term
 from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
 from semimech.fit.start import initial_noise, redraw
+from semimech.fit.steps import SafePoint, first_point, free, paces
 from semimech.model import AbstractSolver, CellModel, Plan, Roster, split_trained
 
-_NEURAL_PACE = 0.2
-_DRIVES = ("weight", "bias", "medium_effect", "edit_effect")
 _RHYTHM = 2
 _MANY_GENES = 64
 _AT_ONCE = 6  # one program size for every set of runs
@@ -56,6 +55,7 @@ class TrainState(eqx.Module):
     model: CellModel
     noise: ControlNoise
     optimiser: optax.OptState
+    safe: SafePoint
     step: Int[Array, " *run"]
     history: Float[Array, "*run step term"]
 
@@ -169,9 +169,11 @@ def _begin(
         model_key, noise_key = jax.random.split(key)
         trained, _ = split_trained(redraw(start, key=model_key))
         noise = initial_noise(problem, program.n_factors, key=noise_key)
-        optimiser = optax.scale_by_adam().init(ravel_pytree((trained, noise))[0])
+        flat = ravel_pytree((trained, noise))[0]
+        optimiser = optax.scale_by_adam().init(flat)
         history = jnp.full((max(n_steps, *_planned_steps(program.config)), len(TERMS)), jnp.nan)
-        states.append(TrainState(model=trained, noise=noise, optimiser=optimiser, step=jnp.array(0), history=history))
+        begin = {"optimiser": optimiser, "safe": first_point(flat), "step": jnp.array(0), "history": history}
+        states.append(TrainState(model=trained, noise=noise, **begin))
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), stacked)  # no weak types: compile once
 
@@ -190,12 +192,12 @@ def _advance(
     """Take some steps of Adam with a cosine schedule (Loshchilov & Hutter 2017, arXiv:1608.03983), in every run.
 
     With many genes the gradient of the steady-state loss, by far the dearest part, enters every second step only, twice
-    as strong. Holding it over both steps was seen to unsettle the fit.
+    as strong. Holding it over both steps was seen to unsettle the fit. A run that gets lost goes back (`SafePoint`).
     """
     config = program.config
     transform = optax.chain(optax.clip_by_global_norm(5.0), optax.scale_by_adam())
-    is_free, _ = ravel_pytree(_is_free((state.model, state.noise), jnp.isfinite(jnp.asarray(problem.price))))
-    pace, _ = ravel_pytree(_pace((state.model, state.noise), jnp.asarray(problem.reach)))
+    is_free, _ = ravel_pytree(free((state.model, state.noise), jnp.isfinite(jnp.asarray(problem.price))))
+    pace, _ = ravel_pytree(paces((state.model, state.noise), jnp.asarray(problem.reach)))
 
     def steady_state(trained: tuple[CellModel, ControlNoise], weights: Weights) -> Array:
         dynamics = eqx.combine(trained[0], fixed).dynamics
@@ -216,11 +218,14 @@ def _advance(
         update, (_, optimiser) = transform.update(downhill, (optax.EmptyState(), state.optimiser))
         warm = jnp.minimum((state.step + 1) / 10.0, 1.0)
         rate = config.learning_rate * warm * 0.5 * (1.0 + jnp.cos(jnp.pi * state.step / total_steps))
-        model, noise = unravel(flat - rate * pace * update)
+        safe, is_lost = state.safe.after(flat, value + sum(terms.values()))
+        optimiser = jax.tree.map(lambda leaf: jnp.where(is_lost, jnp.zeros_like(leaf), leaf), optimiser)
+        model, noise = unravel(jnp.where(is_lost, safe.point, flat - safe.share * rate * pace * update))
         history = state.history.at[state.step].set(
             jnp.stack([{**terms, "steady state": value}[name] for name in TERMS])
         )
-        return TrainState(model=model, noise=noise, optimiser=optimiser, step=state.step + 1, history=history)
+        step = state.step + 1
+        return TrainState(model=model, noise=noise, optimiser=optimiser, safe=safe, step=step, history=history)
 
     def block(state: TrainState, weights: Weights, length: int) -> TrainState:
         value, gradient = jax.value_and_grad(steady_state)((state.model, state.noise), weights)
@@ -237,28 +242,3 @@ def _advance(
         return block(state, weights, left) if left else state
 
     return jax.vmap(run)(state, weights)
-
-
-def _pace(stacked: tuple[CellModel, ControlNoise], reach: Float[Array, " gene"]) -> tuple[CellModel, ControlNoise]:
-    """Step size of each parameter relative to the learning rate.
-
-    What drives a gene moves in proportion to the gene's reach; neural weights are many and move slower.
-    """
-    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
-    if wiring(ones[0].dynamics) is not None:
-        drives = lambda pair: [getattr(wiring(pair[0].dynamics), name) for name in _DRIVES]
-        wide = [(leaf.T * reach).T for leaf in drives(ones)]
-        ones = eqx.tree_at(drives, ones, wide)
-    network = correction(ones[0].dynamics)
-    if network is None:
-        return ones
-    slow = jax.tree.map(lambda leaf: _NEURAL_PACE * leaf, network)
-    return eqx.tree_at(lambda pair: correction(pair[0].dynamics), ones, slow)
-
-
-def _is_free(stacked: tuple[CellModel, ControlNoise], is_allowed: Array) -> tuple[CellModel, ControlNoise]:
-    """One for each parameter that may move: forbidden edges stay zero."""
-    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
-    if wiring(ones[0].dynamics) is None:
-        return ones
-    return eqx.tree_at(lambda pair: wiring(pair[0].dynamics).weight, ones, is_allowed.astype(jnp.float32))  # type: ignore[union-attr]

@@ -1,0 +1,78 @@
+"""Partial pooling: an unseen edit leaves "no change" and "an edit like any other" only as far as that was found to help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import lsq_linear
+
+from semimech.experiment import Condition, Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    """Predictions of the same conditions, from the least to the most that is claimed to be known of their edits.
+
+    Parameters
+    ----------
+    unedited
+        As if no edit had been made.
+    shared
+        As if the edits had been made in genes that the model does not know: what all edits have in common.
+    specific
+        Of the edits themselves.
+    """
+
+    unedited: Float[np.ndarray, "condition gene"]
+    shared: Float[np.ndarray, "condition gene"]
+    specific: Float[np.ndarray, "condition gene"]
+
+    def pooled(self, trust: Float[np.ndarray, 2]) -> Float[np.ndarray, "condition gene"]:
+        """``unedited + trust[0] (shared - unedited) + trust[1] (specific - shared)``."""
+        first, second = trust
+        return self.unedited + first * (self.shared - self.unedited) + second * (self.specific - self.shared)
+
+
+def best_trust(
+    nested: Nested, truth: Float[np.ndarray, "condition gene"], weight: Float[np.ndarray, "condition gene"]
+) -> Float[np.ndarray, 2]:
+    """How far each step is worth taking, between 0 and 1: bounded least squares on what was held out.
+
+    A step that changes nothing is trusted. NaN, where nothing was held out, is left out.
+    """
+    root = np.sqrt(weight)[..., None]
+    steps = np.stack([nested.shared - nested.unedited, nested.specific - nested.shared], axis=-1)
+    rows = np.concatenate([root * steps, root * (truth - nested.unedited)[..., None]], axis=-1).reshape(-1, 3)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    left, right = rows[:, :2], rows[:, 2]
+    gram, moment = left.T @ left, left.T @ right
+    is_still = np.diagonal(gram) <= 1e-9 * max(float(right @ right), 1e-12)
+    if is_still.all():
+        return np.ones(2)
+    moving = np.flatnonzero(~is_still)
+    factor = np.linalg.cholesky(gram[np.ix_(moving, moving)] + 1e-9 * np.trace(gram) * np.eye(len(moving)))
+    trust = np.ones(2)
+    trust[moving] = lsq_linear(factor.T, np.linalg.solve(factor, moment[moving]), bounds=(0.0, 1.0)).x
+    return trust
+
+
+def anonymous(condition: Condition) -> Condition:
+    """The condition with its edits made in genes that no model knows: what all edits share remains."""
+    return _with_contexts(
+        condition,
+        lambda context: replace(
+            context, edits=tuple(replace(edit, gene=f"ANY-{i}") for i, edit in enumerate(context.edits))
+        ),
+    )
+
+
+def unedited(condition: Condition) -> Condition:
+    """The condition without its edits: times and media remain."""
+    return _with_contexts(condition, lambda context: replace(context, edits=()))
+
+
+def _with_contexts(condition: Condition, change: Callable[[Context], Context]) -> Condition:
+    return Condition(history=tuple(replace(p, context=change(p.context)) for p in condition.history))

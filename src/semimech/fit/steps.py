@@ -1,0 +1,78 @@
+"""Steps of the optimiser: how far each parameter goes, which may go at all, and the way back from a step too far."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from semimech.fit.loss import ControlNoise, correction, wiring
+from semimech.model import CellModel
+
+_NEURAL_PACE = 0.2
+_DRIVES = ("weight", "bias", "medium_effect", "edit_effect")
+_LOST = 0.5
+
+
+class SafePoint(eqx.Module):
+    """Where a run goes back to when it gets lost, at half its pace.
+
+    Adam moves all edges at once, however little the data say of each, and many edges together can cost the law its
+    stability; the gradient then points nowhere. The loss tells: it is in units of the error of predicting no change.
+
+    Parameters
+    ----------
+    point
+        Parameters of the lowest loss so far.
+    loss
+        That loss.
+    share
+        Share of the full pace that is left.
+    """
+
+    point: Float[Array, "*run parameter"]
+    loss: Float[Array, " *run"]
+    share: Float[Array, " *run"]
+
+    def after(self, point: Float[Array, " parameter"], loss: Float[Array, ""]) -> tuple[SafePoint, Bool[Array, ""]]:
+        """The safe point once a point's loss is known, and whether the run is lost there."""
+        is_lost = ~(loss <= self.loss + _LOST)
+        is_better = loss < self.loss
+        return SafePoint(
+            point=jnp.where(is_better, point, self.point),
+            loss=jnp.where(is_better, loss, self.loss),
+            share=jnp.where(is_lost, 0.5 * self.share, self.share),
+        ), is_lost
+
+
+def first_point(point: Float[Array, " parameter"]) -> SafePoint:
+    """The safe point of a run that has not begun."""
+    return SafePoint(point=point, loss=jnp.array(jnp.inf), share=jnp.array(1.0))
+
+
+def paces(stacked: tuple[CellModel, ControlNoise], reach: Float[Array, " gene"]) -> tuple[CellModel, ControlNoise]:
+    """Step size of each parameter relative to the learning rate.
+
+    What drives a gene moves in proportion to the gene's reach; neural weights are many and move slower.
+    """
+    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
+    if wiring(ones[0].dynamics) is not None:
+        drives = lambda pair: [getattr(wiring(pair[0].dynamics), name) for name in _DRIVES]
+        wide = [(leaf.T * reach).T for leaf in drives(ones)]
+        ones = eqx.tree_at(drives, ones, wide)
+    network = correction(ones[0].dynamics)
+    if network is None:
+        return ones
+    slow = jax.tree.map(lambda leaf: _NEURAL_PACE * leaf, network)
+    return eqx.tree_at(lambda pair: correction(pair[0].dynamics), ones, slow)
+
+
+def free(
+    stacked: tuple[CellModel, ControlNoise], is_allowed: Bool[Array, "gene regulator"]
+) -> tuple[CellModel, ControlNoise]:
+    """One for each parameter that may move: forbidden edges stay zero."""
+    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
+    if wiring(ones[0].dynamics) is None:
+        return ones
+    return eqx.tree_at(lambda pair: wiring(pair[0].dynamics).weight, ones, is_allowed.astype(jnp.float32))  # type: ignore[union-attr]
