@@ -22,7 +22,13 @@ from semimech.simulate import STUDY_KINDS, prior_network, simulate_study, study_
 
 BULK = ("none", "weight decay", "point")
 UMI = 5000.0
-LEAN: Mapping[str, Any] = {"n_members": 2, "n_steps": 150, "validation_steps": 75, "sparsities": (0.03, 0.3)}
+LEAN: Mapping[str, Any] = {
+    "n_members": 2,
+    "n_steps": 150,
+    "validation_steps": 75,
+    "checkpoint_every": 75,
+    "sparsities": (0.03, 0.3),
+}
 FAST: Mapping[str, Any] = {"half_life_hours": 0.2, "max_step_hours": 0.2}
 _FEW_SEEDS = 3
 _FIRST_WORLD = 10  # worlds 0 to 9 were looked at while settings were chosen

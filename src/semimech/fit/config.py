@@ -89,7 +89,7 @@ class FitConfig:
     learning_rate: float = 0.03
     max_step_hours: float = 24.0
     half_life_hours: float = 8.0
-    checkpoint_every: int = 50
+    checkpoint_every: int = 75
     seed: int = 0
 
     def __post_init__(self) -> None:

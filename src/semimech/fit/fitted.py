@@ -102,16 +102,13 @@ class FittedModel(AbstractDynamicPredictor):
         """
         conditions = [self.system.resolve(condition) for condition in conditions]
         raise_faults(DataError, "query", self.unknown_names(conditions))
-        mean = self._members_mean(conditions)
         own = self._own(conditions)
         rows = [row for row, c in enumerate(conditions) if not {e.gene for e in c.edits} <= self._trained_genes]
-        if rows:
-            nested = Nested(
-                unedited=self._members_mean([unedited(conditions[row]) for row in rows]),
-                shared=self._members_mean([anonymous(conditions[row]) for row in rows]),
-                specific=mean[rows],
-            )
-            mean[rows] = np.where(own[rows], mean[rows], nested.pooled(np.asarray(self.fit.trust)))
+        less = [change(conditions[row]) for change in (unedited, anonymous) for row in rows]
+        found = self._members_mean([*conditions, *less])
+        mean, less_edited = found[: len(conditions)], found[len(conditions) :]
+        nested = Nested(unedited=less_edited[: len(rows)], shared=less_edited[len(rows) :], specific=mean[rows])
+        mean[rows] = np.where(own[rows], mean[rows], nested.pooled(np.asarray(self.fit.trust)))
         seen_edits = {condition.edits for condition in self.training}
         is_seen = np.array([condition.edits in seen_edits for condition in conditions])
         for row in np.flatnonzero(is_seen):

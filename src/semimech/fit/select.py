@@ -109,7 +109,8 @@ class _Trial:
         trust = np.ones(2) if self.config.pooling == "none" else best_trust(nested, dataset.mean, weight)
         pooled = np.where(own, nested.specific, nested.pooled(trust))
         control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
-        no_change = max(float((weight * (control - dataset.mean) ** 2).sum()) / len(self.folds), 1e-12)
+        unchanged = weight * (control - dataset.mean) ** 2
+        no_change = max(float(np.mean([unchanged[fold].sum() for fold in self.folds])), 1e-12)
         squared = weight * (pooled - dataset.mean) ** 2
         errors = np.array([np.nan_to_num(squared[fold].sum() / no_change, nan=np.inf) for fold in self.folds])
         return _Outcome(candidate=candidate, nested=nested, errors=errors, held_out=pooled, trust=trust)
@@ -129,22 +130,16 @@ class _Trial:
         keys = list(jax.random.split(key, len(folds))) * len(candidates)
         models = training.models(training.run(program, runs, keys, n_steps=self.config.validation_steps, label=label))
         shape = (len(candidates), len(folds), n, len(self.dataset.genes))
-        conditions, roster = self.dataset.conditions, training.roster
-        plans = (
-            make_plan([unedited(c) for c in conditions], roster),
-            make_plan([anonymous(c) for c in conditions], roster),
-            training.problem.plan,
-        )
-        predictions = [
-            np.asarray(predict_members(models, plan, training.solver), np.float64)[:, :n].reshape(shape)
-            for plan in plans
-        ]
+        conditions = self.dataset.conditions
+        asked = [*map(unedited, conditions), *map(anonymous, conditions), *conditions]
+        found = np.asarray(predict_members(models, make_plan(asked, training.roster), training.solver), np.float64)
+        predictions = [found[:, start : start + n].reshape(shape) for start in (0, n, 2 * n)]
         outcomes = []
         for i, candidate in enumerate(candidates):
-            levels = [_nothing(self.dataset) for _ in plans]
+            levels = [_nothing(self.dataset) for _ in predictions]
             for k, fold in enumerate(folds):
-                for level, found in zip(levels, predictions, strict=True):
-                    level[fold] = found[i, k, fold]
+                for level, prediction in zip(levels, predictions, strict=True):
+                    level[fold] = prediction[i, k, fold]
             nested = Nested(unedited=levels[0], shared=levels[1], specific=levels[2])
             outcomes.append(self.outcome(candidate, nested))
         return outcomes

@@ -227,18 +227,23 @@ def _advance(
         step = state.step + 1
         return TrainState(model=model, noise=noise, optimiser=optimiser, safe=safe, step=step, history=history)
 
-    def block(state: TrainState, weights: Weights, length: int) -> TrainState:
-        value, gradient = jax.value_and_grad(steady_state)((state.model, state.noise), weights)
-        pull, _ = ravel_pytree(gradient)
-        state = one_step(state, weights, value, length * pull)
-        for _ in range(length - 1):
-            state = one_step(state, weights, value, jnp.zeros_like(pull))
-        return state
+    rhythm = _RHYTHM if len(problem.unit) >= _MANY_GENES else 1
 
     def run(state: TrainState, weights: Weights) -> TrainState:
-        length = _RHYTHM if len(problem.unit) >= _MANY_GENES else 1
-        blocks, left = divmod(n_steps, length)
-        state, _ = jax.lax.scan(lambda s, _: (block(s, weights, length), None), state, None, length=blocks)
-        return block(state, weights, left) if left else state
+        def due(state: TrainState, value: Array) -> tuple[Array, Array]:
+            del value
+            now, gradient = jax.value_and_grad(steady_state)((state.model, state.noise), weights)
+            return now, rhythm * ravel_pytree(gradient)[0]
+
+        def left_out(state: TrainState, value: Array) -> tuple[Array, Array]:
+            return value, jnp.zeros_like(ravel_pytree((state.model, state.noise))[0])
+
+        def advance(carry: tuple[TrainState, Array], number: Array) -> tuple[tuple[TrainState, Array], None]:
+            state, value = carry
+            value, pull = jax.lax.cond(number % rhythm == 0, due, left_out, state, value)
+            return (one_step(state, weights, value, pull), value), None
+
+        (state, _), _ = jax.lax.scan(advance, (state, jnp.array(0.0)), jnp.arange(n_steps))
+        return state
 
     return jax.vmap(run)(state, weights)
