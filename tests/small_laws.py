@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from semimech.data import CellSystem
+from semimech.data.scale import Scale, identity_scale
 from semimech.experiment import Condition, Context, Edit, parse_experiment
 from semimech.model import (
     AbstractDynamics,
     AbstractSolver,
+    CellModel,
     ContextArrays,
+    ExponentialSolver,
     LinearDynamics,
     MechanisticDynamics,
     NeuralDynamics,
+    Operator,
+    Protocol,
     ResidualRegulation,
     Roster,
     SaturatingRegulation,
+    ScaleGrid,
     context_arrays,
     make_plan,
     neural_map,
+    protocol_steps,
     run_plan,
 )
 
@@ -30,6 +38,8 @@ ROSTER = Roster(genes=("A", "B", "C", "D"), targets=("T",), media=("M", "N"))
 """Four measured genes, one edited gene that is not measured, and two media beside the maintenance medium."""
 N_GENES, N_REGULATORS, N_MEDIA = len(ROSTER.genes), len(ROSTER.regulators), len(ROSTER.media)
 START = np.array([0.7, 1.6, 1.0, 0.3])
+UNIT = np.array([3.0, 40.0, 0.5, 8.0])
+FINE = ExponentialSolver(0.05)
 
 _run = eqx.filter_jit(run_plan)
 
@@ -111,3 +121,24 @@ def context(*edits: Edit, medium: str | None = None, roster: Roster = ROSTER) ->
     """One context as numbers, without a leading axis."""
     encoded = context_arrays([Context(edits=edits, medium=medium)], roster)
     return ContextArrays(**{name: value[0] for name, value in vars(encoded).items()})
+
+
+def ensemble(*laws: AbstractDynamics, scale: Scale | None = None) -> CellModel:
+    """Laws as the members of an ensemble, for cells whose unedited state is ``UNIT``."""
+    scale = identity_scale() if scale is None else scale
+    return CellModel(
+        dynamics=jax.tree.map(lambda *leaves: jnp.stack(leaves), *laws),
+        log_initial=np.zeros(N_GENES),
+        unit=UNIT,
+        scale=ScaleGrid(state=scale.state_grid, observed=scale.observed_grid),
+    )
+
+
+def operators(laws: CellModel, *, solver: AbstractSolver = FINE) -> Callable[[Protocol], Operator]:
+    """Makes the operators of an ensemble."""
+
+    def make(protocol: Protocol) -> Operator:
+        steps = protocol_steps(protocol)
+        return Operator(laws=laws, roster=ROSTER, solver=solver, system=CellSystem(), steps=steps)
+
+    return make

@@ -13,8 +13,8 @@ from semimech._version import __version__
 if TYPE_CHECKING:
     from semimech.data import CellSystem, Dataset, check, read
     from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, parse_experiment, read_experiments
-    from semimech.fit import FitConfig, FittedModel, fit, load, read_config
-    from semimech.model import PriorNetwork
+    from semimech.fit import FitConfig, FittedModel, OrderEffect, fit, load, order_effect, read_config
+    from semimech.model import Moments, Operator, PriorNetwork
 
 _HOMES = {
     "CellSystem": "semimech.data",
@@ -24,11 +24,15 @@ _HOMES = {
     "FitConfig": "semimech.fit",
     "FittedModel": "semimech.fit",
     "Harvest": "semimech.experiment",
+    "Moments": "semimech.model",
+    "Operator": "semimech.model",
+    "OrderEffect": "semimech.fit",
     "PriorNetwork": "semimech.model",
     "SetMedia": "semimech.experiment",
     "Wait": "semimech.experiment",
     "check": "semimech.data",
     "load": "semimech.fit",
+    "order_effect": "semimech.fit",
     "parse_experiment": "semimech.experiment",
     "read": "semimech.data",
     "read_config": "semimech.fit",
@@ -46,6 +50,9 @@ __all__ = [
     "FitConfig",
     "FittedModel",
     "Harvest",
+    "Moments",
+    "Operator",
+    "OrderEffect",
     "PriorNetwork",
     "SemimechError",
     "SetMedia",
@@ -54,6 +61,7 @@ __all__ = [
     "check",
     "fit",
     "load",
+    "order_effect",
     "parse_experiment",
     "read",
     "read_config",

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from semimech._errors import SemimechError
 from semimech.cli.commands import app
+from semimech.cli.order import order
+
+app.command()(order)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""

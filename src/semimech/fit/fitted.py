@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import anndata as ad
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -26,7 +23,7 @@ from semimech.assumptions.catalogue import (
     STATIONARY_CONTROLS,
 )
 from semimech.data.scale import Scale
-from semimech.experiment import Condition, Experiment, Period
+from semimech.experiment import Condition, Experiment
 from semimech.fit.config import FitConfig
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
@@ -34,12 +31,14 @@ from semimech.fit.pooling import Nested, anonymous, unedited
 from semimech.fit.record import Record, Result
 from semimech.fit.train import predict_members
 from semimech.model import (
-    CellModel,
-    ContextArrays,
     ExponentialSolver,
+    Operator,
+    Protocol,
+    advance_members,
     context_arrays,
     make_plan,
-    settle,
+    protocol_steps,
+    remaining,
     split_trained,
 )
 from semimech.predictor import AbstractDynamicPredictor, Prediction
@@ -136,19 +135,46 @@ class FittedModel(AbstractDynamicPredictor):
         """
         before, after = ([self.system.resolve(c) for c in conditions] for conditions in (before, after))
         raise_faults(DataError, "query", self.unknown_names(after))
-        rest = [_rest(b, a) for b, a in zip(before, after, strict=True)]
+        rest = [remaining(b, a) for b, a in zip(before, after, strict=True)]
         members = self.fit.members
-        scale = Scale(name="training", state_grid=members.scale.state, observed_grid=members.scale.observed)
-        start = (np.maximum(scale.to_state(observed), 0.0) / members.unit).astype(np.float32)
+        start = (np.maximum(self.scale.to_state(observed), 0.0) / members.unit).astype(np.float32)
         result = np.empty(observed.shape)
         for hours in dict.fromkeys(tuple(period.hours for period in periods) for periods in rest):
             rows = [row for row, periods in enumerate(rest) if tuple(period.hours for period in periods) == hours]
             states = jnp.asarray(np.stack([start[rows]] * self.record.config.n_members))
             for number, gap in enumerate(hours):
                 contexts = context_arrays([rest[row][number].context for row in rows], self.roster)
-                states = _advance_members(*split_trained(members), states, contexts, self.solver, gap)
+                states = advance_members(*split_trained(members), states, contexts, self.solver, gap)
             result[rows] = np.asarray(members.observe(states), np.float64).mean(axis=0)
         return result
+
+    def operator(self, protocol: Protocol) -> Operator:
+        """What a protocol makes of cells in any state, by the laws of the members alone.
+
+        From unedited cells it gives the members' predictions, without what `predict` adds to their mean: residuals carried
+        over, and pooling of edits that were not trained on.
+
+        Parameters
+        ----------
+        protocol
+            An experiment, its one-line form, or steps; up to its end, whatever is harvested on the way.
+
+        Raises
+        ------
+        ExperimentError
+            If the protocol cannot be read or carried out.
+        DataError
+            Listing genes and media that the model does not know.
+        """
+        asked = Operator(
+            laws=self.fit.members,
+            roster=self.roster,
+            solver=self.solver,
+            system=self.system,
+            steps=protocol_steps(protocol),
+        )
+        raise_faults(DataError, "query", self.unknown_names([asked.condition]))
+        return asked
 
     def save(self, directory: str | Path) -> None:
         """Write the model as a folder, whole or not at all; a model that is there already is replaced.
@@ -159,6 +185,12 @@ class FittedModel(AbstractDynamicPredictor):
             If the place cannot be written to, or holds something that is not a model.
         """
         write_result(self._result, self.network(), Path(directory))
+
+    @property
+    def scale(self) -> Scale:
+        """From the states of cells to the means that are observed, and back."""
+        grid = self.fit.members.scale
+        return Scale(name="training", state_grid=grid.state, observed_grid=grid.observed)
 
     @property
     def solver(self) -> ExponentialSolver:
@@ -237,39 +269,6 @@ def model_assumptions(record: Record) -> tuple[Assumption, ...]:
     if record.chosen.strength != "none":
         found.append(STATIONARY_CONTROLS)
     return tuple(found)
-
-
-@eqx.filter_jit
-def _advance_members(
-    trained: CellModel,
-    fixed: CellModel,
-    states: Float[jax.Array, "member row gene"],
-    contexts: ContextArrays,
-    solver: ExponentialSolver,
-    hours: float,
-) -> Float[jax.Array, "member row gene"]:
-    """States of each member after a period; infinite hours are until settled."""
-
-    def one(trained: CellModel, states: jax.Array) -> jax.Array:
-        dynamics = eqx.combine(trained, fixed).dynamics
-        if math.isinf(hours):
-            return settle(dynamics, states, contexts, solver)
-        both_ends = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), contexts)
-        return solver.integrate(dynamics, states, both_ends, (0.0, hours))[-1]
-
-    return jax.vmap(one)(trained, states)
-
-
-def _rest(before: Condition, after: Condition) -> tuple[Period, ...]:
-    """What remains of a protocol after an earlier harvest."""
-    last = len(before.history) - 1
-    if last < len(after.history) and before.history[:last] == after.history[:last]:
-        left, right = before.history[last], after.history[last]
-        if left.context == right.context and left.hours == right.hours:
-            return after.history[last + 1 :]
-        if left.context == right.context and left.hours < right.hours:
-            return (Period(context=right.context, hours=right.hours - left.hours), *after.history[last + 1 :])
-    raise ValueError(f"{after} is not {before} continued")
 
 
 def _near(name: str, known: set[str]) -> str:

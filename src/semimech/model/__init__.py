@@ -1,8 +1,10 @@
 """The generative model of one experiment."""
 
+from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
+from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps, remaining
 from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, make_plan
 from semimech.model.prior import PriorNetwork, edge_penalty
 from semimech.model.regulation import (
@@ -25,14 +27,18 @@ __all__ = [
     "ExponentialSolver",
     "LinearDynamics",
     "MechanisticDynamics",
+    "Moments",
     "NeuralDynamics",
     "NeuralMap",
+    "Operator",
     "Plan",
     "PriorNetwork",
+    "Protocol",
     "ResidualRegulation",
     "Roster",
     "SaturatingRegulation",
     "ScaleGrid",
+    "advance_members",
     "context_arrays",
     "edge_penalty",
     "implied_covariance",
@@ -40,6 +46,8 @@ __all__ = [
     "lyapunov",
     "make_plan",
     "neural_map",
+    "protocol_steps",
+    "remaining",
     "run_plan",
     "settle",
     "split_trained",
