@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import jax
 import pandas as pd
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -63,6 +64,7 @@ def run(cache: Path, *, n_seeds: int, minutes: float, only: str) -> None:
         write_table(task.workshop.chosen().assign(group=task.group, task=plan.name), file.with_suffix(".chosen"))
         write_table(scores.assign(seconds=seconds), file)
         print(f"{plan.name}\t{seconds:.0f} s", file=sys.stderr, flush=True)
+        jax.clear_caches()  # every set compiles its own programs, and a process may map only so many
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

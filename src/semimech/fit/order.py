@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.stats import norm
 
 from semimech.fit.fitted import FittedModel
 from semimech.model import Protocol
+
+_QUANTILE = float(norm.ppf(0.95))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +50,11 @@ def order_effect(model: FittedModel, first: Protocol, second: Protocol, *, then:
     Both orders are predicted by the same laws, those of the members (`FittedModel.operator`), without the residuals that
     `FittedModel.predict` carries over for edits seen in training: these belong to the order that was measured.
 
-    Standard errors are the standard deviation of the difference over members. These are fitted to edits re-weighted
-    at random (a Bayesian bootstrap, Rubin 1981, with weights half as variable), from other starts and with the settings that
-    validation could not tell apart. They say how well the data determine the difference within the model, so they are
-    a lower bound where the model is wrong. Intervals take Student's t with one degree of freedom less than members;
-    with a single member there is neither, and both are NaN.
+    The standard error of a difference adds in quadrature the spread of the members, which says how well the data determine
+    the difference within the model, and the errors of the two predictions, which say how far the model was from
+    harvests that it had not seen (the intervals of `FittedModel.predict`): of single orders, as if independent, which
+    is cautious. Members are fitted to edits re-weighted at random (a Bayesian bootstrap, Rubin 1981, with weights half as
+    variable). Where both orders are one and the same history, nothing differs and the error is zero.
 
     Parameters
     ----------
@@ -71,25 +73,27 @@ def order_effect(model: FittedModel, first: Protocol, second: Protocol, *, then:
         Listing genes and media that the model does not know.
     """
     a, b, end = model.operator(first), model.operator(second), model.operator(then)
-    each = [model.scale.to_observed(np.maximum(o.members(o.unedited)[:, 0], 0.0)) for o in (end @ b @ a, end @ a @ b)]
+    orders = (end @ b @ a, end @ a @ b)
+    each = [model.scale.to_observed(np.maximum(o.members(o.unedited)[:, 0], 0.0)) for o in orders]
     difference = each[0] - each[1]
-    n_members, mean = len(difference), difference.mean(axis=0)
-    spread, quantile = np.full_like(mean, np.nan), np.nan
-    if n_members > 1:
-        spread, quantile = difference.std(axis=0, ddof=1), student_t.ppf(0.95, n_members - 1)
+    mean, error = difference.mean(axis=0), np.zeros(difference.shape[1])
+    if orders[0].condition != orders[1].condition:
+        predicted = model.predict_conditions([o.condition for o in orders])
+        misfit = (predicted.upper - predicted.lower) / (2.0 * _QUANTILE)
+        error = np.sqrt(difference.var(axis=0, ddof=min(len(difference) - 1, 1)) + (misfit**2).sum(axis=0))
     table = pd.DataFrame(
         {
             "gene": list(model.genes),
             "a_then_b": each[0].mean(axis=0),
             "b_then_a": each[1].mean(axis=0),
             "difference": mean,
-            "standard_error": spread,
-            "lower": mean - quantile * spread,
-            "upper": mean + quantile * spread,
+            "standard_error": error,
+            "lower": mean - _QUANTILE * error,
+            "upper": mean + _QUANTILE * error,
         }
     )
     return OrderEffect(
         table=table.sort_values("difference", key=np.abs, ascending=False, ignore_index=True, kind="stable"),
         size=float(np.sqrt(np.mean(mean**2))),
-        standard_error=float(np.sqrt(np.mean(spread**2))),
+        standard_error=float(np.sqrt(np.mean(error**2))),
     )
