@@ -1,5 +1,6 @@
 """Worlds with known truth."""
 
+from semimech.simulate.gillespie import exact_counts, leaping_counts
 from semimech.simulate.kinetics import Kinetics
 from semimech.simulate.measurement import Batches, Measurement
 from semimech.simulate.presets import choose_edits, ipsc_maintenance, prior_network
@@ -20,7 +21,9 @@ __all__ = [
     "World",
     "WorldRecipe",
     "choose_edits",
+    "exact_counts",
     "ipsc_maintenance",
+    "leaping_counts",
     "prior_network",
     "random_world",
     "screen_experiments",
