@@ -6,6 +6,7 @@ from semimech.simulate.measurement import Batches, Measurement
 from semimech.simulate.presets import choose_edits, ipsc_maintenance, prior_network
 from semimech.simulate.recipe import WorldRecipe, random_world
 from semimech.simulate.screen import ScreenDesign, screen_experiments, simulate_screen, write_screen
+from semimech.simulate.stream import stream_screen
 from semimech.simulate.study import STUDY_KINDS, Study, simulate_study, study_world
 from semimech.simulate.truth import Truth, true_values
 from semimech.simulate.world import World
@@ -29,6 +30,7 @@ __all__ = [
     "screen_experiments",
     "simulate_screen",
     "simulate_study",
+    "stream_screen",
     "study_world",
     "true_values",
     "write_screen",

@@ -123,16 +123,13 @@ def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 
     ValueError
         If cells change medium, or are edited, after time 0: ``obs`` has no columns for that.
     """
-    late = [e.id for e in design.experiments if any(len(c.history) > 1 for c in e.conditions.values())]
-    if late:
-        raise ValueError(f"experiments {late} change edits or medium after time 0, which obs columns cannot tell")
     start_key, life_key, draw_key, truth_key = jax.random.split(key, 4)
     rng = generator(draw_key)
-    condition, batch = _allocate(design, rng)
+    condition, batch = allocate(design, rng)
     is_escaper = rng.random(len(condition)) < design.escaper_share
     is_escaper &= np.array([not c.is_control for c in design.conditions])[condition]
     start = stationary_cells(world, len(condition), key=start_key)
-    lived = [*design.conditions, *map(_unedited, design.conditions)]
+    lived = [*design.conditions, *map(unedited, design.conditions)]
     abundance = independent_cells(
         world, lived, condition + len(design.conditions) * is_escaper, start=start, key=life_key
     )
@@ -141,7 +138,7 @@ def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 
     truth = true_values(world, design.conditions, measurement=design.measurement, n_cells=n_truth_cells, key=truth_key)
     return ad.AnnData(
         X=counts,
-        obs=_observations(design, condition, batch, rng),
+        obs=observations(design, condition, batch, rng),
         var=pd.DataFrame(index=list(world.genes)),
         layers={"counts": counts.copy()},
         uns={
@@ -164,8 +161,17 @@ def write_screen(adata: ad.AnnData, path: str | Path) -> None:
         adata.write_h5ad(temporary, compression="gzip")
 
 
-def _allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Condition and batch of each cell; every condition is spread as evenly as can be, and cells stand in random order."""
+def allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Condition and batch of each cell; every condition is spread as evenly as can be, and cells stand in random order.
+
+    Raises
+    ------
+    ValueError
+        If cells change medium, or are edited, after time 0: ``obs`` has no columns for that.
+    """
+    late = [e.id for e in design.experiments if any(len(c.history) > 1 for c in e.conditions.values())]
+    if late:
+        raise ValueError(f"experiments {late} change edits or medium after time 0, which obs columns cannot tell")
     sizes = [design.control_cells if c.is_control else design.cells for c in design.conditions]
     condition = np.repeat(np.arange(len(sizes)), sizes)
     batch = np.concatenate([(np.arange(size) + number) % design.n_batches for number, size in enumerate(sizes)])
@@ -173,7 +179,7 @@ def _allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarra
     return condition[order], batch[order]
 
 
-def _unedited(condition: Condition) -> Condition:
+def unedited(condition: Condition) -> Condition:
     """What cells pass that carry the guide but no edit."""
     periods = (Period(context=Context(medium=p.context.medium), hours=p.hours) for p in condition.history)
     return Condition(history=tuple(periods))
@@ -187,9 +193,10 @@ def _measure(
     return sp.csr_matrix(sample_counts(cp10k, library, dispersion=measurement.dispersion, rng=rng))
 
 
-def _observations(
+def observations(
     design: ScreenDesign, condition: Int[np.ndarray, " cell"], batch: Int[np.ndarray, " cell"], rng: np.random.Generator
 ) -> pd.DataFrame:
+    """What is noted of each cell: perturbation, day, batch, guide, and medium if there are several."""
     cells = [design.conditions[c] for c in condition]
     guides = rng.integers(1, design.n_guides + 1, (len(cells), 2))
     days = np.array([c.hours / 24 for c in cells])
