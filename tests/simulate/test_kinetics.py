@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from semimech.experiment import Context, Edit, parse_experiment
+from semimech.simulate import WorldRecipe, random_world
 from semimech.simulate.kinetics import (
     advance,
-    elasticity,
     production,
     reference_state,
     slowest_rate,
@@ -145,7 +145,7 @@ def test_a_shorter_step_changes_the_noise_free_course_little(small_world):
 def test_elasticity_is_the_slope_of_the_promoter(chain):
     occupied = 1 / (1 + 0.8**2)
     expected = 3 * 2.0 * occupied * (1 - occupied) / (1 + 3 * occupied) / 1.25
-    weight = elasticity(chain().kinetics)
+    weight = chain().weight
     assert weight[1, 0] == pytest.approx(expected, rel=1e-5)
     assert weight[2, 1] < 0
     assert np.count_nonzero(weight) == 2
@@ -161,3 +161,18 @@ def test_a_pair_binds_only_together(chain):
 
 def test_modes_of_a_cascade_are_its_decay_rates(chain):
     assert slowest_rate(chain().kinetics) == pytest.approx(np.log(2) / 24, rel=1e-4)
+
+
+@pytest.mark.parametrize("protein_half_life_hours", [None, 12.0])
+def test_the_slowest_mode_is_that_of_the_whole_network(protein_half_life_hours):
+    """Eliminate nothing: the Jacobian of all mRNAs and all proteins, with prompt proteins a thousand times an hour."""
+    recipe = WorldRecipe(n_genes=12, n_regulators=5, strength=3.0, protein_half_life_hours=protein_half_life_hours)
+    world = random_world(recipe, key=jax.random.key(3))
+    kinetics = world.kinetics
+    relay = np.full(12, 1e3)
+    relay[kinetics.regulators] = np.minimum(kinetics.protein_decay, 1e3)
+    decay = kinetics.decay.astype(float)
+    jacobian = np.block(
+        [[-np.diag(decay), decay[:, None] * world.weight], [np.diag(relay), -np.diag(relay)]],
+    )
+    assert slowest_rate(kinetics) == pytest.approx(-np.linalg.eigvals(jacobian).real.max(), rel=1e-6)

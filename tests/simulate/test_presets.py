@@ -1,4 +1,4 @@
-"""The iPSC-like screen and prior networks."""
+"""Ready-made screens and prior networks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from semimech.simulate import choose_edits, ipsc_maintenance, prior_network, simulate_screen
+from semimech.data import dataset_from_anndata
+from semimech.experiment import write_experiments
+from semimech.simulate import PRESETS, choose_edits, drug_combination, ipsc_maintenance, prior_network, simulate_screen
+from semimech.simulate.population import deterministic_cells
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,64 @@ def test_false_edges_have_both_signs(preset):
     true = set(zip(world.network["source"], world.network["target"], strict=True))
     signs = [e.sign for e in prior.itertuples() if (e.source, e.target) not in true]
     assert np.mean(np.array(signs) > 0) == pytest.approx(0.5, abs=0.25)
+
+
+@pytest.mark.parametrize("make", PRESETS, ids=lambda make: make.__name__)
+def test_a_preset_of_one_key_is_one_world_and_one_design(make):
+    sizes = {"n_genes": 20, "n_edits": 3, "n_doubles": 2}
+    (first, design), (again, same) = (make(**sizes, key=jax.random.key(7)) for _ in range(2))
+    np.testing.assert_array_equal(first.weight, again.weight)
+    assert design == same
+    assert make(**sizes, key=jax.random.key(8))[1].conditions != design.conditions
+
+
+@pytest.fixture(scope="module")
+def drugs():
+    return drug_combination(
+        n_genes=16,
+        n_edits=3,
+        n_doubles=2,
+        efficacies=(0.4, 0.9),
+        days=(1,),
+        cells=12,
+        control_cells=40,
+        key=jax.random.key(9),
+    )
+
+
+def test_compounds_stand_alone_and_in_pairs_at_all_doses(drugs):
+    _, design = drugs
+    edits = [c.edits for c in design.conditions if c.edits]
+    assert {e.kind for pair in edits for e in pair} == {"drug"}
+    singles = [pair for pair in edits if len(pair) == 1]
+    assert len(singles) == 3 * 2 and len(edits) == 3 * 2 + 2 * 4
+    assert {e.efficacy for (e,) in singles} == {0.4, 0.9}
+    assert all(c.medium is None for c in design.conditions)
+
+
+def test_doses_are_told_apart_through_the_table_of_experiments(drugs, tmp_path):
+    world, design = drugs
+    screen = simulate_screen(world, design, n_truth_cells=64, key=jax.random.key(10))
+    write_experiments(design.experiments, tmp_path / "experiments.tsv")
+    data = dataset_from_anndata(screen, experiments=tmp_path / "experiments.tsv")
+    assert set(data.conditions) == set(design.conditions)
+    assert screen.uns["truth"]["conditions"]["protocol"].is_unique
+
+
+def test_a_larger_dose_moves_the_targets_of_a_compound_further(drugs):
+    world, design = drugs
+    wanted = [c for c in design.conditions if len(c.edits) <= 1]
+    level = np.log(deterministic_cells(world, wanted))
+    control = next(level[i] for i, c in enumerate(wanted) if c.is_control)
+    for gene in {c.perturbation for c in wanted if c.edits}:
+        low, high = (
+            next(level[i] for i, c in enumerate(wanted) if c.perturbation == gene and c.edits[0].efficacy == dose)
+            for dose in (0.4, 0.9)
+        )
+        assert np.abs(high - control).sum() > np.abs(low - control).sum() > 0
+
+
+@pytest.mark.parametrize("fields", [{"n_edits": 31}, {"n_edits": 2, "n_doubles": 2}])
+def test_impossible_drug_screens_are_refused(fields):
+    with pytest.raises(ValueError, match="n_edits|n_doubles"):
+        drug_combination(n_genes=30, key=jax.random.key(0), **fields)

@@ -6,7 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,37 +44,38 @@ def semimech(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
-    preset: Annotated[str, typer.Option(help="World and design: ipsc_maintenance.")] = "ipsc_maintenance",
-    genes: Annotated[int, typer.Option(min=2, help="Genes in the panel.")] = 200,
-    edits: Annotated[int, typer.Option(min=1, help="Single knockouts.")] = 30,
-    doubles: Annotated[int, typer.Option(min=0, help="Double knockouts.")] = 10,
-    cells: Annotated[int, typer.Option(min=1, help="Cells per edited condition.")] = 24,
-    control_cells: Annotated[int, typer.Option(min=1, help="Unedited cells per day.")] = 450,
+    preset: Annotated[
+        str, typer.Option(help="World and design: ipsc_maintenance, endoderm_differentiation or drug_combination.")
+    ] = "ipsc_maintenance",
+    genes: Annotated[int | None, typer.Option(min=2, help="Genes in the panel.")] = None,
+    edits: Annotated[int | None, typer.Option(min=1, help="Genes edited, or compounds.")] = None,
+    doubles: Annotated[int | None, typer.Option(min=0, help="Pairs of them.")] = None,
+    cells: Annotated[int | None, typer.Option(min=1, help="Cells per edited condition.")] = None,
+    control_cells: Annotated[int | None, typer.Option(min=1, help="Unedited cells per day and medium.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the world and of all noise.")] = 0,
 ) -> None:
-    """Simulate a screen whose truth is known."""
+    """Simulate a screen whose truth is known; what is not given is as the preset has it."""
     import jax
 
-    from semimech.simulate import ipsc_maintenance, simulate_screen, write_screen
+    from semimech.experiment import write_experiments
+    from semimech.simulate import PRESETS, simulate_screen, write_screen
 
-    if preset != "ipsc_maintenance":
-        raise ConfigError(f"unknown preset {preset!r}; known: ipsc_maintenance")
+    presets = {make.__name__: make for make in PRESETS}
+    if preset not in presets:
+        raise ConfigError(f"unknown preset {preset!r}; known: {', '.join(presets)}")
+    sizes = {"n_genes": genes, "n_edits": edits, "n_doubles": doubles, "cells": cells, "control_cells": control_cells}
     world_key, screen_key = jax.random.split(jax.random.key(seed))
     with Display() as display:
-        display.say(f"simulating {edits} edits and {doubles} pairs in {genes} genes")
         try:
-            world, design = ipsc_maintenance(
-                n_genes=genes,
-                n_edits=edits,
-                n_doubles=doubles,
-                cells=cells,
-                control_cells=control_cells,
-                key=world_key,
-            )
+            given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
+            world, design = presets[preset](**given, key=world_key)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        display.say(f"simulating {len(design.conditions)} conditions of {len(world.genes)} genes")
         adata = simulate_screen(world, design, key=screen_key)
         write_screen(adata, out)
+        if not design.is_told_by_names:
+            write_experiments(design.experiments, out.with_suffix(".experiments.tsv"))
     typer.echo(f"{out}\t{adata.n_obs} cells\t{adata.n_vars} genes")
 
 

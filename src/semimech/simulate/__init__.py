@@ -1,15 +1,22 @@
 """Worlds with known truth."""
 
+from semimech.simulate.fates import endoderm_differentiation, fate_world
+from semimech.simulate.gillespie import exact_counts, leaping_counts
 from semimech.simulate.kinetics import Kinetics
 from semimech.simulate.measurement import Batches, Measurement
-from semimech.simulate.presets import choose_edits, ipsc_maintenance, prior_network
+from semimech.simulate.presets import choose_edits, drug_combination, ipsc_maintenance, prior_network
 from semimech.simulate.recipe import WorldRecipe, random_world
 from semimech.simulate.screen import ScreenDesign, screen_experiments, simulate_screen, write_screen
+from semimech.simulate.stream import stream_screen
 from semimech.simulate.study import STUDY_KINDS, Study, simulate_study, study_world
 from semimech.simulate.truth import Truth, true_values
 from semimech.simulate.world import World
 
+PRESETS = (ipsc_maintenance, endoderm_differentiation, drug_combination)
+"""Functions that make a world and the design of a screen in it; they share the names of their arguments."""
+
 __all__ = [
+    "PRESETS",
     "STUDY_KINDS",
     "Batches",
     "Kinetics",
@@ -20,12 +27,18 @@ __all__ = [
     "World",
     "WorldRecipe",
     "choose_edits",
+    "drug_combination",
+    "endoderm_differentiation",
+    "exact_counts",
+    "fate_world",
     "ipsc_maintenance",
+    "leaping_counts",
     "prior_network",
     "random_world",
     "screen_experiments",
     "simulate_screen",
     "simulate_study",
+    "stream_screen",
     "study_world",
     "true_values",
     "write_screen",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from semimech.experiment import as_experiment, format_experiment
 from semimech.simulate.kinetics import Kinetics
 from semimech.simulate.measurement import Batches, Measurement
 from semimech.simulate.truth import Truth
@@ -28,7 +29,7 @@ def describe_truth(
     Returns
     -------
     dict
-        ``conditions`` (table: perturbation, hours, medium), ``mean_cp10k``, ``deterministic_cp10k`` and ``observed``
+        ``conditions`` (table: perturbation, hours, medium, protocol), ``mean_cp10k``, ``deterministic_cp10k`` and ``observed``
         (condition × gene, in that order), ``network`` (table: source, target, sign, weight), ``half_life_hours``,
         ``protein_half_life_hours`` (of ``regulators``), ``expression``, ``knockout_mrna``, ``kinetics`` (every
         parameter of `Kinetics`), ``measurement``, ``batch_depth``, ``batch_gene_fold`` and ``is_escaper`` (by cell).
@@ -39,6 +40,7 @@ def describe_truth(
             "perturbation": [c.perturbation for c in truth.conditions],
             "hours": [float(c.hours) for c in truth.conditions],
             "medium": [c.medium or "maintenance" for c in truth.conditions],
+            "protocol": [format_experiment(as_experiment(c, id="asked")) for c in truth.conditions],
         },
         index=[str(row) for row in range(len(truth.conditions))],
     )

@@ -143,26 +143,27 @@ def production(kinetics: Kinetics, protein: Float[Array, "regulator ..."]) -> Fl
     return (1 + saturation) * ratio / (1 + saturation * ratio)
 
 
-def elasticity(kinetics: Kinetics) -> Float[np.ndarray, "gene gene"]:
-    """Derivative of production by relative abundance of each mRNA in unedited cells; rows targets, columns regulators."""
-    by_regulator = np.asarray(_production_jacobian(kinetics))
-    full = np.zeros((len(kinetics.expression),) * 2)
-    full[:, kinetics.regulators] = by_regulator
-    return full
+def elasticity(kinetics: Kinetics) -> Float[np.ndarray, "gene regulator"]:
+    """Derivative of production by relative abundance of the mRNA of each regulator in unedited cells."""
+    return np.asarray(_production_jacobian(kinetics)).astype(float)
 
 
 def slowest_rate(kinetics: Kinetics) -> float:
-    """Rate at which the slowest mode of unedited cells dies out, per hour; negative where the steady state is unstable."""
-    weight = elasticity(kinetics)
-    n_genes = len(kinetics.expression)
+    """Rate at which the slowest mode of unedited cells dies out, per hour; negative where the steady state is unstable.
+
+    Genes that regulate none follow the others: their modes are their own decay.
+    """
+    regulators = kinetics.regulators
     delay = np.where(np.isfinite(kinetics.protein_decay), kinetics.protein_decay, 1e3)
-    n_regulators = len(delay)
-    jacobian = np.zeros((n_genes + n_regulators,) * 2)
-    jacobian[:n_genes, :n_genes] = -np.diag(kinetics.decay)
-    jacobian[:n_genes, n_genes:] = kinetics.decay[:, None] * weight[:, kinetics.regulators]
-    jacobian[n_genes + np.arange(n_regulators), kinetics.regulators] = delay
-    jacobian[n_genes:, n_genes:] = -np.diag(delay)
-    return float(-np.linalg.eigvals(jacobian).real.max())
+    decay = kinetics.decay[regulators]
+    each, n_regulators = np.arange(len(delay)), len(delay)
+    jacobian = np.zeros((2 * n_regulators,) * 2)
+    jacobian[each, each] = -decay
+    jacobian[:n_regulators, n_regulators:] = decay[:, None] * elasticity(kinetics)[regulators]
+    jacobian[n_regulators + each, each] = delay
+    jacobian[n_regulators + each, n_regulators + each] = -delay
+    others = np.delete(kinetics.decay, regulators)
+    return float(min(-np.linalg.eigvals(jacobian).real.max(), others.min(initial=np.inf)))
 
 
 def advance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 import jax
 import numpy as np
@@ -74,6 +74,76 @@ def ipsc_maintenance(
         cells=cells,
         control_cells=control_cells,
         n_batches=n_batches,
+        measurement=Measurement(library_mean=2500.0),
+    )
+    return world, design
+
+
+def drug_combination(
+    *,
+    n_genes: int = 200,
+    n_edits: int = 4,
+    n_doubles: int = 3,
+    efficacies: Sequence[float] = (0.3, 0.6, 0.9),
+    days: Sequence[float] = (1, 2, 4),
+    n_batches: int = 3,
+    cells: int = 24,
+    control_cells: int = 300,
+    key: PRNGKeyArray,
+) -> tuple[World, ScreenDesign]:
+    """A cell line in its maintenance medium under compounds, alone and in pairs, at several doses.
+
+    Each compound inhibits the product of one gene, so that its mRNA moves only where regulation feeds back. A dose is
+    the fraction inhibited; pairs are given at all combinations of doses. Unedited cells stand for those in the solvent.
+
+    Parameters
+    ----------
+    n_genes
+        Size of the panel.
+    n_edits, n_doubles
+        Compounds, and pairs of compounds.
+    efficacies
+        Doses, as fractions of activity removed.
+    days
+        Days of harvest.
+    n_batches
+        Batches, each with all conditions and controls.
+    cells, control_cells
+        Cells per treated condition, and per day of untreated cells.
+    key
+        Decides the world and the targets of the compounds.
+
+    Raises
+    ------
+    ValueError
+        If there are more compounds than genes, or more pairs than compounds can form.
+    """
+    if n_edits > n_genes:
+        raise ValueError(f"n_edits must not exceed n_genes = {n_genes}, got {n_edits}")
+    if n_doubles > n_edits * (n_edits - 1) // 2:
+        raise ValueError(f"n_doubles must not exceed the number of pairs of {n_edits} edits, got {n_doubles}")
+    world_key, edit_key = jax.random.split(key)
+    recipe = WorldRecipe(
+        n_genes=n_genes,
+        n_regulators=max(n_edits, int(0.3 * n_genes)),
+        mean_sites=3.0,
+        strength=3.0,
+        extrinsic=0.15,
+    )
+    world = random_world(recipe, key=world_key)
+    singles, doubles = choose_edits(world, n_edits, n_doubles, key=edit_key)
+    treatments = [
+        tuple(Edit(gene=g, kind="drug", efficacy=e) for g, e in zip(targets, doses, strict=True))
+        for targets in (*singles, *doubles)
+        for doses in product(efficacies, repeat=len(targets))
+    ]
+    design = ScreenDesign(
+        experiments=screen_experiments(treatments, days),
+        cells=cells,
+        control_cells=control_cells,
+        n_batches=n_batches,
+        n_guides=1,
+        escaper_share=0.0,
         measurement=Measurement(library_mean=2500.0),
     )
     return world, design

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from jaxtyping import Int, PRNGKeyArray
 
 from semimech._files import replacing
-from semimech.experiment import Condition, Context, Edit, Experiment, Harvest, Period, Wait
+from semimech.experiment import Condition, Context, Edit, Experiment, Harvest, Period, SetMedia, Wait
 from semimech.simulate._random import generator
 from semimech.simulate.describe import describe_truth
 from semimech.simulate.measurement import Batches, Measurement, draw_batches, draw_libraries, sample_counts
@@ -77,8 +77,15 @@ class ScreenDesign:
         """The conditions harvested, each once."""
         return tuple(dict.fromkeys(c for e in self.experiments for c in e.conditions.values()))
 
+    @property
+    def is_told_by_names(self) -> bool:
+        """Whether perturbation, time and medium tell all conditions apart; several doses of one edit need more."""
+        return len({(c.perturbation, c.hours, c.medium) for c in self.conditions}) == len(self.conditions)
 
-def screen_experiments(perturbations: Sequence[tuple[Edit, ...]], days: Sequence[float]) -> tuple[Experiment, ...]:
+
+def screen_experiments(
+    perturbations: Sequence[tuple[Edit, ...]], days: Sequence[float], *, medium: str | None = None
+) -> tuple[Experiment, ...]:
     """One experiment per perturbation and one of unedited cells, harvested on each day.
 
     Parameters
@@ -87,13 +94,26 @@ def screen_experiments(perturbations: Sequence[tuple[Edit, ...]], days: Sequence
         Edits made together at time 0.
     days
         Days of harvest, increasing.
+    medium
+        Medium from time 0 on; ``None`` is the maintenance medium.
     """
     waits = np.diff([0.0, *days]) * 24
     harvests = [
         s for day, hours in zip(days, waits, strict=True) for s in (Wait(hours=hours), Harvest(label=f"day{day:g}"))
     ]
-    named = {"+".join(edit.gene for edit in edits): edits for edits in perturbations}
-    return tuple(Experiment(id=name, steps=(*edits, *harvests)) for name, edits in {"control": (), **named}.items())
+    given = () if medium is None else (SetMedia(name=medium),)
+    place = "" if medium is None else f" in {medium}"
+    return tuple(
+        Experiment(
+            id="+".join(map(_named, edits)) + place if edits else f"control{place}", steps=(*given, *edits, *harvests)
+        )
+        for edits in dict.fromkeys([(), *perturbations])
+    )
+
+
+def _named(edit: Edit) -> str:
+    """An edit in words: complete ones by their gene alone."""
+    return edit.gene if edit.efficacy == 1 else f"{edit.gene} {edit.efficacy:g}"
 
 
 def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 128, key: PRNGKeyArray) -> ad.AnnData:
@@ -114,7 +134,7 @@ def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 
     -------
     anndata.AnnData
         Counts in ``X`` and ``layers["counts"]``; ``obs`` columns ``perturbation``, ``day``, ``batch``, ``guide``, and
-        ``medium`` if there are several; the truth in ``uns["truth"]``, see `describe_truth`.
+        ``medium`` if there are several, ``experiment`` and ``harvest`` where edits differ in efficacy; the truth in ``uns["truth"]``, see `describe_truth`.
 
     Raises
     ------
@@ -123,16 +143,13 @@ def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 
     ValueError
         If cells change medium, or are edited, after time 0: ``obs`` has no columns for that.
     """
-    late = [e.id for e in design.experiments if any(len(c.history) > 1 for c in e.conditions.values())]
-    if late:
-        raise ValueError(f"experiments {late} change edits or medium after time 0, which obs columns cannot tell")
     start_key, life_key, draw_key, truth_key = jax.random.split(key, 4)
     rng = generator(draw_key)
-    condition, batch = _allocate(design, rng)
+    condition, batch = allocate(design, rng)
     is_escaper = rng.random(len(condition)) < design.escaper_share
     is_escaper &= np.array([not c.is_control for c in design.conditions])[condition]
     start = stationary_cells(world, len(condition), key=start_key)
-    lived = [*design.conditions, *map(_unedited, design.conditions)]
+    lived = [*design.conditions, *map(unedited, design.conditions)]
     abundance = independent_cells(
         world, lived, condition + len(design.conditions) * is_escaper, start=start, key=life_key
     )
@@ -141,7 +158,7 @@ def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 
     truth = true_values(world, design.conditions, measurement=design.measurement, n_cells=n_truth_cells, key=truth_key)
     return ad.AnnData(
         X=counts,
-        obs=_observations(design, condition, batch, rng),
+        obs=observations(design, condition, batch, rng),
         var=pd.DataFrame(index=list(world.genes)),
         layers={"counts": counts.copy()},
         uns={
@@ -164,8 +181,17 @@ def write_screen(adata: ad.AnnData, path: str | Path) -> None:
         adata.write_h5ad(temporary, compression="gzip")
 
 
-def _allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Condition and batch of each cell; every condition is spread as evenly as can be, and cells stand in random order."""
+def allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Condition and batch of each cell; every condition is spread as evenly as can be, and cells stand in random order.
+
+    Raises
+    ------
+    ValueError
+        If cells change medium, or are edited, after time 0: ``obs`` has no columns for that.
+    """
+    late = [e.id for e in design.experiments if any(len(c.history) > 1 for c in e.conditions.values())]
+    if late:
+        raise ValueError(f"experiments {late} change edits or medium after time 0, which obs columns cannot tell")
     sizes = [design.control_cells if c.is_control else design.cells for c in design.conditions]
     condition = np.repeat(np.arange(len(sizes)), sizes)
     batch = np.concatenate([(np.arange(size) + number) % design.n_batches for number, size in enumerate(sizes)])
@@ -173,7 +199,7 @@ def _allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarra
     return condition[order], batch[order]
 
 
-def _unedited(condition: Condition) -> Condition:
+def unedited(condition: Condition) -> Condition:
     """What cells pass that carry the guide but no edit."""
     periods = (Period(context=Context(medium=p.context.medium), hours=p.hours) for p in condition.history)
     return Condition(history=tuple(periods))
@@ -187,9 +213,13 @@ def _measure(
     return sp.csr_matrix(sample_counts(cp10k, library, dispersion=measurement.dispersion, rng=rng))
 
 
-def _observations(
+def observations(
     design: ScreenDesign, condition: Int[np.ndarray, " cell"], batch: Int[np.ndarray, " cell"], rng: np.random.Generator
 ) -> pd.DataFrame:
+    """What is noted of each cell.
+
+    Perturbation, day, batch, guide, medium if there are several; experiment and harvest if these leave conditions apart.
+    """
     cells = [design.conditions[c] for c in condition]
     guides = rng.integers(1, design.n_guides + 1, (len(cells), 2))
     days = np.array([c.hours / 24 for c in cells])
@@ -202,6 +232,10 @@ def _observations(
         },
         index=[f"cell{number:0{len(str(len(cells)))}d}" for number in range(1, len(cells) + 1)],
     )
+    if not design.is_told_by_names:
+        places = {c: (e.id, label) for e in reversed(design.experiments) for label, c in e.conditions.items()}
+        for number, column in enumerate(("experiment", "harvest")):
+            obs[column] = pd.Categorical([places[c][number] for c in cells])
     if len({c.medium for c in design.conditions}) > 1:
         obs["medium"] = pd.Categorical([c.medium or "maintenance" for c in cells])
     return obs

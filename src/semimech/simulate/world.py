@@ -63,13 +63,17 @@ class World:
     @cached_property
     def weight(self) -> Float[np.ndarray, "gene gene"]:
         """Strength of regulation in unedited cells: elasticity of production of a row by the mRNA of a column."""
-        return elasticity(self.kinetics)
+        weight = np.zeros((len(self.genes),) * 2)
+        weight[:, self.kinetics.regulators] = elasticity(self.kinetics)
+        return weight
 
     @cached_property
     def network(self) -> pd.DataFrame:
         """True edges: ``source``, ``target``, ``sign``, ``weight``, strongest first."""
-        target, source = np.nonzero(self.weight)
-        weight = self.weight[target, source]
+        by_regulator = elasticity(self.kinetics)
+        target, regulator = np.nonzero(by_regulator)
+        weight = by_regulator[target, regulator]
+        source = self.kinetics.regulators[regulator]
         names = np.array(self.genes, dtype=object)
         table = pd.DataFrame(
             {"source": names[source], "target": names[target], "sign": np.sign(weight).astype(int), "weight": weight}
