@@ -12,20 +12,36 @@ from semimech._version import __version__
 
 if TYPE_CHECKING:
     from semimech.data import CellSystem, Dataset, check, read
-    from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, parse_experiment, read_experiments
+    from semimech.experiment import (
+        Compound,
+        Dose,
+        Edit,
+        Experiment,
+        Harvest,
+        Passage,
+        SetMedia,
+        Transplant,
+        Wait,
+        parse_experiment,
+        read_experiments,
+    )
     from semimech.fit import FitConfig, FittedModel, fit, load, read_config
     from semimech.model import PriorNetwork
 
 _HOMES = {
     "CellSystem": "semimech.data",
+    "Compound": "semimech.experiment",
     "Dataset": "semimech.data",
+    "Dose": "semimech.experiment",
     "Edit": "semimech.experiment",
     "Experiment": "semimech.experiment",
     "FitConfig": "semimech.fit",
     "FittedModel": "semimech.fit",
     "Harvest": "semimech.experiment",
+    "Passage": "semimech.experiment",
     "PriorNetwork": "semimech.model",
     "SetMedia": "semimech.experiment",
+    "Transplant": "semimech.experiment",
     "Wait": "semimech.experiment",
     "check": "semimech.data",
     "load": "semimech.fit",
@@ -37,18 +53,22 @@ _HOMES = {
 
 __all__ = [
     "CellSystem",
+    "Compound",
     "ConfigError",
     "DataError",
     "Dataset",
+    "Dose",
     "Edit",
     "Experiment",
     "ExperimentError",
     "FitConfig",
     "FittedModel",
     "Harvest",
+    "Passage",
     "PriorNetwork",
     "SemimechError",
     "SetMedia",
+    "Transplant",
     "Wait",
     "__version__",
     "check",

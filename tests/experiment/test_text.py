@@ -63,7 +63,7 @@ def test_numbers_of_numpy_are_printed_as_numbers():
         ("wait threeh", r"duration must be a number, got 'three'"),
         ("wait -3h", r"hours must be 0 or more"),
         ("wait nanh", r"hours must be 0 or more"),
-        ("transplant liver", r"unknown step 'transplant'; known: edit, medium, wait, harvest"),
+        ("graft liver", r"unknown step 'graft'; known: edit, dose, medium, wait, passage, transplant, harvest"),
         ("", r"an empty step"),
     ],
 )

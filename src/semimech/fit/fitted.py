@@ -26,7 +26,7 @@ from semimech.assumptions.catalogue import (
     STATIONARY_CONTROLS,
 )
 from semimech.data.scale import Scale
-from semimech.experiment import Condition, Experiment, Period
+from semimech.experiment import Condition, Experiment, remaining_history
 from semimech.fit.config import FitConfig
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
@@ -139,7 +139,7 @@ class FittedModel(AbstractDynamicPredictor):
         """
         before, after = ([self.system.resolve(c) for c in conditions] for conditions in (before, after))
         raise_faults(DataError, "query", self.unknown_names(after))
-        rest = [_rest(b, a) for b, a in zip(before, after, strict=True)]
+        rest = [remaining_history(b, a) for b, a in zip(before, after, strict=True)]
         members = self.fit.members
         scale = Scale(name="training", state_grid=members.scale.state, observed_grid=members.scale.observed)
         start = (np.maximum(scale.to_state(observed), 0.0) / members.unit).astype(np.float32)
@@ -261,18 +261,6 @@ def _advance_members(
         return solver.integrate(dynamics, states, both_ends, (0.0, hours))[-1]
 
     return jax.vmap(one)(trained, states)
-
-
-def _rest(before: Condition, after: Condition) -> tuple[Period, ...]:
-    """What remains of a protocol after an earlier harvest."""
-    last = len(before.history) - 1
-    if last < len(after.history) and before.history[:last] == after.history[:last]:
-        left, right = before.history[last], after.history[last]
-        if left.context == right.context and left.hours == right.hours:
-            return after.history[last + 1 :]
-        if left.context == right.context and left.hours < right.hours:
-            return (Period(context=right.context, hours=right.hours - left.hours), *after.history[last + 1 :])
-    raise ValueError(f"{after} is not {before} continued")
 
 
 def _near(name: str, known: set[str]) -> str:
