@@ -17,6 +17,7 @@ from semimech.experiment import (
     Edit,
     Experiment,
     Harvest,
+    Passage,
     Period,
     SetMedia,
     Transplant,
@@ -158,3 +159,29 @@ def test_a_condition_without_history_is_refused():
 def test_only_steps_stand_among_the_steps():
     with pytest.raises(ExperimentError, match="step 1 must be one of Edit, Dose, .*, Harvest, got 'edit GATA1'"):
         Experiment(id="e", steps=("edit GATA1", Harvest()))
+
+
+def test_a_passage_leaves_the_condition_of_the_cells_as_it_is():
+    wait = Wait(hours=24)
+    assert history(wait, Passage(fraction=0.25), wait) == history(Wait(hours=48))
+
+
+def test_a_transplant_is_a_change_of_medium_to_the_condition():
+    wait = Wait(hours=24)
+    few, many = (history(wait, Transplant(founders=n, niche="kidney"), wait) for n in (1, 10**6))
+    assert few == many == history(wait, SetMedia(name="kidney"), wait)
+
+
+def test_the_number_of_cells_taken_leaves_their_condition_as_it_is():
+    (condition,) = Experiment(id="e", steps=(Wait(hours=24), Harvest(cells=2000))).conditions.values()
+    assert condition == history(Wait(hours=24))
+
+
+def test_an_edit_with_a_delay_is_another_edit():
+    assert history(Edit(gene="A", onset_hours=12.0), Wait(hours=24)) != history(Edit(gene="A"), Wait(hours=24))
+
+
+def test_an_edit_that_ends_has_no_protocol():
+    edited = Period(context=Context(edits=(Edit(gene="A"),)), hours=1.0)
+    with pytest.raises(ExperimentError, match="the edit of 'A' ends, .* only a compound can be washed out"):
+        as_experiment(Condition(history=(edited, Period(context=Context(), hours=1.0))), id="e")
