@@ -12,13 +12,27 @@ from semimech._version import __version__
 
 if TYPE_CHECKING:
     from semimech.data import CellSystem, Dataset, check, read
-    from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, parse_experiment, read_experiments
+    from semimech.experiment import (
+        Compound,
+        Dose,
+        Edit,
+        Experiment,
+        Harvest,
+        Passage,
+        SetMedia,
+        Transplant,
+        Wait,
+        parse_experiment,
+        read_experiments,
+    )
     from semimech.fit import FitConfig, FittedModel, OrderEffect, fit, load, order_effect, read_config
     from semimech.model import Moments, Operator, PriorNetwork
 
 _HOMES = {
     "CellSystem": "semimech.data",
+    "Compound": "semimech.experiment",
     "Dataset": "semimech.data",
+    "Dose": "semimech.experiment",
     "Edit": "semimech.experiment",
     "Experiment": "semimech.experiment",
     "FitConfig": "semimech.fit",
@@ -27,8 +41,10 @@ _HOMES = {
     "Moments": "semimech.model",
     "Operator": "semimech.model",
     "OrderEffect": "semimech.fit",
+    "Passage": "semimech.experiment",
     "PriorNetwork": "semimech.model",
     "SetMedia": "semimech.experiment",
+    "Transplant": "semimech.experiment",
     "Wait": "semimech.experiment",
     "check": "semimech.data",
     "load": "semimech.fit",
@@ -41,9 +57,11 @@ _HOMES = {
 
 __all__ = [
     "CellSystem",
+    "Compound",
     "ConfigError",
     "DataError",
     "Dataset",
+    "Dose",
     "Edit",
     "Experiment",
     "ExperimentError",
@@ -53,9 +71,11 @@ __all__ = [
     "Moments",
     "Operator",
     "OrderEffect",
+    "Passage",
     "PriorNetwork",
     "SemimechError",
     "SetMedia",
+    "Transplant",
     "Wait",
     "__version__",
     "check",

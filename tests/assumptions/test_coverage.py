@@ -16,10 +16,14 @@ from semimech.assumptions.catalogue import (
     STATIONARY_CONTROLS,
 )
 from semimech.data import CellSystem
-from semimech.experiment import Condition, parse_experiment
+from semimech.experiment import Compound, Condition, parse_experiment
 
-STEM = CellSystem(maintenance_medium="mTeSR", media=("BMP4", "FGF2"))
-EMBRYO = CellSystem(maintenance_medium="mTeSR", media=("BMP4", "FGF2"), is_differentiating=True)
+COMPOUNDS = (
+    Compound(name="inhibitor", targets=("A", "K"), ic50=1.0),
+    Compound(name="blocker", targets=("K",), ic50=1.0),
+)
+STEM = CellSystem(maintenance_medium="mTeSR", media=("BMP4", "FGF2"), compounds=COMPOUNDS)
+EMBRYO = CellSystem(maintenance_medium="mTeSR", media=("BMP4", "FGF2"), is_differentiating=True, compounds=COMPOUNDS)
 
 
 def history(text: str) -> Condition:
@@ -43,6 +47,11 @@ HARVESTED = tuple(
         "edit A > medium BMP4 > wait 24h",
         "edit A > wait 24h > medium BMP4 > wait 48h",
         "medium BMP4 > wait 24h > edit C > wait 48h",
+        "dose inhibitor 0.5uM > wait 24h",
+        "dose inhibitor 4uM > wait 24h",
+        "dose inhibitor 4uM > wait 24h > dose inhibitor 0uM > wait 48h",
+        "edit E onset 6h turnover 4h > wait 48h",
+        "edit E onset 12h turnover 4h > wait 48h",
     )
 )
 SCREEN = Harvested(conditions=HARVESTED, system=STEM)
@@ -79,6 +88,27 @@ CASES = [
     ("edit A > wait settled", "extrapolated", ("time",), (SETTLED,)),
     ("edit D crispri 1.0 > wait 48h", "extrapolated", ("dose",), (SMOOTH,)),
     ("medium BMP4 > wait 48h", "extrapolated", ("time",), (SETTLED,)),
+    # doses of compounds
+    ("dose inhibitor 500nM > wait 24h", "observed", (), ()),
+    ("wait 5h > dose inhibitor 4uM > wait 24h", "composed", (), (STATIONARY_CONTROLS,)),
+    ("dose inhibitor 2uM > wait 24h", "interpolated", ("dose",), (SMOOTH,)),
+    ("dose inhibitor 2uM > wait 12h", "interpolated", ("time", "dose"), (SMOOTH,)),
+    ("dose inhibitor 9uM > wait 24h", "extrapolated", ("dose",), (SMOOTH,)),
+    ("dose inhibitor 0.1uM > wait 24h", "extrapolated", ("dose",), (SMOOTH,)),
+    ("dose inhibitor 0uM > wait 120h", "composed", (), (STATIONARY_CONTROLS,)),
+    ("dose inhibitor 4uM > wait 24h > medium mTeSR > wait 48h", "observed", (), ()),
+    ("dose inhibitor 4uM > wait 24h > dose inhibitor 0uM > wait 24h", "interpolated", ("time",), (SMOOTH,)),
+    ("dose inhibitor 2uM > wait 24h > dose inhibitor 0uM > wait 48h", "extrapolated", ("dose",), (SMOOTH,)),
+    ("dose blocker 2uM > wait 24h", "extrapolated", ("kind",), (KNOWN_WIRING,)),
+    ("edit B > dose inhibitor 4uM > wait 24h", "extrapolated", ("combination",), (ADDITIVE,)),
+    # delays of an edit
+    ("edit E onset 12h turnover 4h > wait 48h", "observed", (), ()),
+    ("edit E onset 9h turnover 4h > wait 48h", "interpolated", ("onset",), (SMOOTH,)),
+    ("edit E onset 9h turnover 8h > wait 48h", "extrapolated", ("onset",), (SMOOTH,)),
+    ("edit E > wait 48h", "extrapolated", ("onset",), (SMOOTH,)),
+    # passages and transplants
+    ("edit A > passage 0.5 > wait 24h", "observed", (), ()),
+    ("edit A > wait 24h > transplant 500 BMP4 > wait 48h", "observed", (), ()),
     # new edits, kinds, combinations, media
     ("edit Z > wait 24h", "extrapolated", ("edit",), (KNOWN_WIRING,)),
     ("edit A crispri 0.5 > wait 24h", "extrapolated", ("kind",), (KNOWN_WIRING,)),

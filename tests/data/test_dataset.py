@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse as sp
 from small_data import condition, dataset
 
-from semimech._errors import DataError
+from semimech._errors import DataError, ExperimentError
 from semimech.data import Cells, CellSystem
-from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait
+from semimech.experiment import Compound, Dose, Edit, Experiment, Harvest, SetMedia, Wait
 
 SYSTEM = CellSystem(maintenance_medium="base", media=("M",))
 
@@ -25,6 +25,24 @@ def test_naming_the_maintenance_medium_changes_nothing():
     assert SYSTEM.resolve(back).media == ("M", None)
     assert SYSTEM.resolve(history(wait, SetMedia(name="base"), wait)) == history(Wait(hours=48))
     assert SYSTEM.resolve(history(wait, SetMedia(name="base"))) == history(wait)
+
+
+def test_doses_are_resolved_with_the_compounds_of_the_system():
+    x = Compound(name="x", targets=("A",), ic50=2.0)
+    system = replace(SYSTEM, compounds=(x,))
+    found = system.resolve(history(SetMedia(name="base"), Dose(compound="x", concentration=2.0), Wait(hours=24)))
+    assert found.edits == (Edit(gene="A", kind="drug", efficacy=0.5, compound="x"),)
+    assert found.medium is None and system.resolve(found) == found
+    with pytest.raises(ExperimentError, match="compound 'y' is not known; known: x"):
+        system.resolve(history(Dose(compound="y", concentration=2.0), Wait(hours=24)))
+
+
+def test_cells_that_recover_from_a_compound_are_no_stationary_controls():
+    dosed, removed = (Dose(compound="x", concentration=c) for c in (1.0, 0.0))
+    wait = Wait(hours=24)
+    data = dataset([history(wait), history(dosed, wait, removed, wait)], np.array([[0.0], [3.0]]))
+    assert data.is_control.tolist() == data.is_stationary_control.tolist() == [True, False]
+    assert data.control_mean() == 0.0
 
 
 def test_stationary_controls_match_all_times_and_others_their_own():

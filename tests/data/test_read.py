@@ -10,8 +10,18 @@ import pytest
 import scipy.sparse as sp
 from small_screens import GENES, normalised, screen
 
+from semimech._errors import DataError
 from semimech.data import dataset_from_anndata, read
-from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, parse_experiment, write_experiments
+from semimech.experiment import (
+    Compound,
+    Edit,
+    Experiment,
+    Harvest,
+    SetMedia,
+    Wait,
+    parse_experiment,
+    write_experiments,
+)
 
 
 def condition(text):
@@ -236,3 +246,24 @@ def test_a_hundred_thousand_cells_are_pooled_in_seconds():
     found = dataset_from_anndata(data)
     assert len(found.conditions) == 101
     assert time.process_time() - start < 30
+
+
+def test_compounds_of_a_table_of_experiments_become_edits_of_their_targets(tmp_path):
+    texts = {
+        "wt": "wait 48h > harvest d2",
+        "a": "dose X 1uM > wait 48h > harvest d2 > dose X 0uM > wait 24h > harvest d3",
+    }
+    write_experiments([parse_experiment(text, id=id) for id, text in texts.items()], tmp_path / "experiments.tsv")
+    data = screen(perturbations=["wt", "a"])
+    data.obs["harvest"] = np.where((data.obs["perturbation"] == "wt") | (data.obs["day"] == 2), "d2", "d3")
+    data.obs = data.obs.drop(columns="day").rename(columns={"perturbation": "experiment"})
+    x = Compound(name="X", targets=("B",), ic50=1.0)
+    found = dataset_from_anndata(data, experiments=tmp_path / "experiments.tsv", compounds=[x])
+    assert found.system.compounds == (x,)
+    assert [(c.perturbation, [(e.gene, e.efficacy) for e in c.edits]) for c in found.conditions] == [
+        ("control", []),
+        ("X", []),
+        ("X", [("B", 0.5)]),
+    ]
+    with pytest.raises(DataError, match="compound 'X' is not known; known: none"):
+        dataset_from_anndata(data, experiments=tmp_path / "experiments.tsv")

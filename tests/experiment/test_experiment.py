@@ -13,11 +13,14 @@ from semimech.experiment import (
     CONTROL,
     Condition,
     Context,
+    Dose,
     Edit,
     Experiment,
     Harvest,
+    Passage,
     Period,
     SetMedia,
+    Transplant,
     Wait,
     as_experiment,
 )
@@ -41,14 +44,21 @@ def test_each_harvest_has_the_hours_of_the_waits_before_it(experiment):
 
 @hypothesis.given(EXPERIMENTS)
 def test_each_harvest_carries_the_edits_and_the_medium_before_it(experiment):
-    edits, medium, expected = [], None, []
+    edits, medium, doses, expected = [], None, {}, []
     for step in experiment.steps:
-        edits += [step] if isinstance(step, Edit) else []
-        medium = step.name if isinstance(step, SetMedia) else medium
-        expected += [(set(edits), medium)] if isinstance(step, Harvest) else []
+        match step:
+            case Edit():
+                edits.append(step)
+            case Dose():
+                doses[step.compound] = step.concentration
+            case SetMedia(name=medium) | Transplant(niche=medium):
+                doses = {}
+            case Harvest():
+                expected.append((set(edits), medium, {name: c for name, c in doses.items() if c > 0}))
     found = list(experiment.conditions.values())
-    assert [(set(c.edits), c.medium) for c in found] == expected
-    assert [c.is_control for c in found] == [not e for e, _ in expected]
+    assert [(set(c.edits), c.medium, {d.compound: d.concentration for d in c.context.doses}) for c in found] == expected
+    assert all(not c.is_control for c, (edits, _, doses) in zip(found, expected, strict=True) if edits or doses)
+    assert all((c.perturbation == CONTROL) == c.is_control for c in found)
 
 
 @hypothesis.given(EXPERIMENTS)
@@ -147,5 +157,31 @@ def test_a_condition_without_history_is_refused():
 
 @pytest.mark.usefixtures("unchecked_types")
 def test_only_steps_stand_among_the_steps():
-    with pytest.raises(ExperimentError, match="step 1 must be an Edit, SetMedia, Wait or Harvest, got 'edit GATA1'"):
+    with pytest.raises(ExperimentError, match="step 1 must be one of Edit, Dose, .*, Harvest, got 'edit GATA1'"):
         Experiment(id="e", steps=("edit GATA1", Harvest()))
+
+
+def test_a_passage_leaves_the_condition_of_the_cells_as_it_is():
+    wait = Wait(hours=24)
+    assert history(wait, Passage(fraction=0.25), wait) == history(Wait(hours=48))
+
+
+def test_a_transplant_is_a_change_of_medium_to_the_condition():
+    wait = Wait(hours=24)
+    few, many = (history(wait, Transplant(founders=n, niche="kidney"), wait) for n in (1, 10**6))
+    assert few == many == history(wait, SetMedia(name="kidney"), wait)
+
+
+def test_the_number_of_cells_taken_leaves_their_condition_as_it_is():
+    (condition,) = Experiment(id="e", steps=(Wait(hours=24), Harvest(cells=2000))).conditions.values()
+    assert condition == history(Wait(hours=24))
+
+
+def test_an_edit_with_a_delay_is_another_edit():
+    assert history(Edit(gene="A", onset_hours=12.0), Wait(hours=24)) != history(Edit(gene="A"), Wait(hours=24))
+
+
+def test_an_edit_that_ends_has_no_protocol():
+    edited = Period(context=Context(edits=(Edit(gene="A"),)), hours=1.0)
+    with pytest.raises(ExperimentError, match="the edit of 'A' ends, .* only a compound can be washed out"):
+        as_experiment(Condition(history=(edited, Period(context=Context(), hours=1.0))), id="e")

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 
 from semimech._errors import ExperimentError
-from semimech.experiment import CONTROL, Edit, Harvest, SetMedia, Wait
+from semimech.experiment import CONTROL, Dose, Edit, Harvest, Passage, SetMedia, Transplant, Wait
 
 
 @pytest.mark.parametrize("kind", ["knockout", "crispri", "drug"])
@@ -26,7 +26,9 @@ def test_activation_may_add_any_finite_amount_of_production(efficacy):
 
 @pytest.mark.parametrize("name", ["", " A", "A ", "A>B", "A\tB", "A\nB", "A\rB", 'A"B', "A\u2028B", "A\xa0B"])
 def test_a_name_holds_no_character_that_parts_fields_in_text_or_tables(name):
-    for step in (lambda: Edit(gene=name), lambda: SetMedia(name=name), lambda: Harvest(label=name)):
+    steps = [lambda: Edit(gene=name), lambda: SetMedia(name=name), lambda: Harvest(label=name)]
+    steps += [lambda: Dose(compound=name, concentration=1.0), lambda: Transplant(founders=1, niche=name)]
+    for step in steps:
         with pytest.raises(ExperimentError, match="must be a name without"):
             step()
 
@@ -61,3 +63,32 @@ def test_any_time_forwards_is_a_wait(hours):
 def test_an_unknown_kind_of_edit_is_refused_with_the_known_ones():
     with pytest.raises(ExperimentError, match="kind must be one of knockout, crispri, crispra, drug, got 'deletion'"):
         Edit(gene="GATA1", kind="deletion")
+
+
+@pytest.mark.parametrize("field", ["onset_hours", "turnover_hours"])
+@pytest.mark.parametrize("hours", [-1e-9, math.nan, math.inf])
+def test_a_delay_is_a_finite_time_forwards(field, hours):
+    with pytest.raises(ExperimentError, match=f"Edit of 'A': {field} must be a finite number of hours, 0 or more"):
+        Edit(gene="A", **{field: hours})
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.01, 4, math.nan])
+def test_a_passage_keeps_a_share_of_the_cells(fraction):
+    with pytest.raises(ExperimentError, match=r"fraction must lie in \(0, 1\], got .*split of 1 to 4 is fraction=0.25"):
+        Passage(fraction=fraction)
+    assert Passage(fraction=1.0).fraction == 1.0
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize("number", [0, -3, 2.5, True, "many"])
+def test_cells_are_counted_in_whole_numbers_of_at_least_1(number):
+    with pytest.raises(ExperimentError, match="founders must be a whole number of cells, 1 or more"):
+        Transplant(founders=number, niche="kidney")
+    with pytest.raises(ExperimentError, match="cells must be a whole number of cells, 1 or more"):
+        Harvest(cells=number)
+
+
+@pytest.mark.parametrize("name", ["a+b", CONTROL])
+def test_a_compound_is_named_as_a_gene_is(name):
+    with pytest.raises(ExperimentError, match="compound must have no"):
+        Dose(compound=name, concentration=1.0)

@@ -22,6 +22,12 @@ ONE = parse_experiment(
 )
 
 
+ALL = parse_experiment(
+    "edit A crispri 0.8 onset 12h turnover 8h > dose X 0.5uM > medium M > passage 0.25 > transplant 500 N > harvest h 9cells",
+    id="all",
+)
+
+
 def rows(**changes):
     return experiments_to_table([ONE]).assign(**changes)
 
@@ -87,6 +93,46 @@ def test_a_fault_is_reported_with_its_row_and_its_mend(column, row, value, messa
     table.loc[row, column] = value
     with pytest.raises(ExperimentError, match=f"experiment 'one', {message}"):
         experiments_from_table(table)
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "value", "message"),
+    [
+        ("onset_hours", 0, "late", "step 1: onset_hours must be a number, got 'late'"),
+        ("turnover_hours", 0, "-1", "step 1: .*turnover_hours must be a finite number of hours"),
+        ("onset_hours", 1, "2", "step 2: a row of kind 'dose' has no onset_hours, got '2': leave the cell empty"),
+        ("value", 1, "", "step 2: value must be a number, got ''"),
+        ("unit", 1, "mg", "step 2: the unit of a dose's value is 'uM' or .*, got 'mg'"),
+        ("value", 3, "0", r"step 4: .*fraction must lie in \(0, 1\]"),
+        ("unit", 3, "cells", "step 4: the unit of a passage's value is 'fraction', got 'cells'"),
+        ("value", 4, "2.5", "step 5: value must be a whole number of cells, got '2.5'"),
+        ("value", 4, "", "step 5: value must be a number, got ''"),
+        ("target", 4, "", "step 5: Transplant: niche must be a name"),
+        ("value", 5, "0", "step 6: .*cells must be a whole number of cells, 1 or more"),
+        ("unit", 5, "mg", "step 6: the unit of a harvest's value is 'cells', got 'mg'"),
+    ],
+)
+def test_a_fault_of_a_later_kind_of_row_is_reported_with_its_row_and_its_mend(column, row, value, message):
+    table = experiments_to_table([ALL])
+    table.loc[row, column] = value
+    with pytest.raises(ExperimentError, match=f"experiment 'all', {message}"):
+        experiments_from_table(table)
+
+
+def test_delays_have_columns_only_where_an_edit_has_them():
+    plain = ["experiment", "step", "kind", "target", "value", "unit", "hours", "label"]
+    assert list(experiments_to_table([ONE])) == plain
+    assert list(experiments_to_table([ONE, ALL])) == [*plain, "onset_hours", "turnover_hours"]
+    onset = parse_experiment("edit A onset 12h > wait 24h > harvest", id="onset")
+    assert list(experiments_to_table([onset])) == [*plain, "onset_hours"]
+    assert experiments_from_table(experiments_to_table([onset])) == (onset,)
+
+
+def test_doses_and_counts_are_read_as_a_spreadsheet_writes_them():
+    table = experiments_to_table([ALL])
+    table.loc[1, ["value", "unit"]] = ["500", "nM"]
+    table.loc[4, ["value", "unit"]] = ["500.0", ""]
+    assert experiments_from_table(table) == (ALL,)
 
 
 def test_all_faults_of_a_table_are_listed_at_once():

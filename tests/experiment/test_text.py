@@ -8,7 +8,18 @@ import pytest
 from strategies import EXPERIMENTS
 
 from semimech._errors import ExperimentError
-from semimech.experiment import Edit, Experiment, Harvest, SetMedia, Wait, format_experiment, parse_experiment
+from semimech.experiment import (
+    Dose,
+    Edit,
+    Experiment,
+    Harvest,
+    Passage,
+    SetMedia,
+    Transplant,
+    Wait,
+    format_experiment,
+    parse_experiment,
+)
 
 
 @hypothesis.given(EXPERIMENTS)
@@ -30,10 +41,42 @@ def test_an_experiment_survives_its_text_form(experiment):
         ("wait 72h", Wait(hours=72)),
         ("wait 1.5d", Wait(hours=36)),
         ("wait settled", Wait(hours=math.inf)),
+        ("edit GATA1 onset 12h", Edit(gene="GATA1", onset_hours=12)),
+        ("edit GATA1 drug turnover 1d", Edit(gene="GATA1", kind="drug", turnover_hours=24)),
+        (
+            "edit GATA1 crispri 0.8 onset 12h turnover 8h",
+            Edit(gene="GATA1", kind="crispri", efficacy=0.8, onset_hours=12, turnover_hours=8),
+        ),
+        ("edit onset turnover 8h", Edit(gene="onset", turnover_hours=8)),
+        ("dose trametinib 0.5uM", Dose(compound="trametinib", concentration=0.5)),
+        ("dose trametinib 5e-1µM", Dose(compound="trametinib", concentration=0.5)),
+        ("dose trametinib 0.5μM", Dose(compound="trametinib", concentration=0.5)),
+        ("dose trametinib 500nM", Dose(compound="trametinib", concentration=0.5)),
+        ('dose "all trans RA" 1mM', Dose(compound="all trans RA", concentration=1000)),
+        ("dose trametinib 0uM", Dose(compound="trametinib", concentration=0)),
+        ("passage 0.25", Passage(fraction=0.25)),
+        ("transplant 500 kidney", Transplant(founders=500, niche="kidney")),
+        ("transplant 500 kidney capsule", Transplant(founders=500, niche="kidney capsule")),
+        ("harvest early 2000cells", Harvest(label="early", cells=2000)),
+        ("harvest day 5 2000cells", Harvest(label="day 5", cells=2000)),
+        ('harvest "2000cells"', Harvest(label="2000cells")),
+        ('harvest "2000cells" 30cells', Harvest(label="2000cells", cells=30)),
     ],
 )
 def test_each_step_is_read_as_written(text, step):
-    assert parse_experiment(f"{text} > harvest").steps == (step, Harvest())
+    assert parse_experiment(f"{text} > harvest last").steps == (step, Harvest(label="last"))
+
+
+def test_a_harvest_of_counted_cells_needs_no_label():
+    assert parse_experiment("harvest 2000cells").steps == (Harvest(cells=2000),)
+
+
+def test_a_protocol_of_all_steps_is_printed_as_it_was_read():
+    text = (
+        "edit GATA1 crispri 0.8 onset 12h turnover 8h > dose trametinib 0.5uM > wait 72h > medium endoderm > "
+        "passage 0.25 > transplant 500 kidney > harvest day5 2000cells"
+    )
+    assert format_experiment(parse_experiment(text)) == text
 
 
 def test_a_query_is_named_by_its_text_unless_it_has_a_name():
@@ -63,7 +106,27 @@ def test_numbers_of_numpy_are_printed_as_numbers():
         ("wait threeh", r"duration must be a number, got 'three'"),
         ("wait -3h", r"hours must be 0 or more"),
         ("wait nanh", r"hours must be 0 or more"),
-        ("transplant liver", r"unknown step 'transplant'; known: edit, medium, wait, harvest"),
+        ("graft liver", r"unknown step 'graft'; known: edit, dose, medium, wait, passage, transplant, harvest"),
+        ("edit A knockout onset", r"write edit GENE"),
+        ("edit A knockout onset 12h onset 8h", r"write edit GENE"),
+        ("edit A onset 12h knockout 8h", r"write edit GENE"),
+        ("edit A knockout onset 12", r"a duration needs its unit, got '12'"),
+        ("edit A knockout turnover -1h", r"turnover_hours must be a finite number of hours, 0 or more"),
+        ("edit A knockout onset infh", r"onset_hours must be a finite number of hours, 0 or more"),
+        ("dose trametinib", r"write dose COMPOUND 0.5uM"),
+        ("dose trametinib 0.5", r"a concentration needs its unit, got '0.5'"),
+        ("dose trametinib 0.5mg", r"a concentration needs its unit, got '0.5mg'"),
+        ("dose trametinib halfuM", r"a concentration needs its unit, got 'halfuM'"),
+        ("dose trametinib 1.2.3uM", r"concentration must be a number, got '1.2.3'"),
+        ("dose trametinib -1uM", r"concentration must be a finite number of µM, 0 or more"),
+        ("passage", r"write passage FRACTION"),
+        ("passage half", r"fraction must be a number, got 'half'"),
+        ("passage 4", r"fraction must lie in \(0, 1\]"),
+        ("transplant liver", r"write transplant FOUNDERS NICHE"),
+        ("transplant many liver", r"founders must be a whole number, got 'many'"),
+        ("transplant 0 liver", r"founders must be a whole number of cells, 1 or more"),
+        ("harvest x 2.5cells", r"cells must be a whole number, got '2.5'"),
+        ("harvest x 0cells", r"cells must be a whole number of cells, 1 or more"),
         ("", r"an empty step"),
     ],
 )

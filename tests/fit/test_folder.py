@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ import pytest
 from small_fits import QUICK, asked
 
 from semimech._errors import ConfigError
-from semimech.experiment import read_experiments
+from semimech.experiment import Compound, parse_experiment, read_experiments
 from semimech.fit import FittedModel, is_model, load, package_versions
 from semimech.fit import folder as saving
 
@@ -198,3 +199,14 @@ def test_a_model_of_a_later_version_is_refused_with_the_mend(folder):
 def test_a_copy_of_the_folder_is_the_model(fitted, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "elsewhere" / "copy")
     assert same_predictions(fitted, load(tmp_path / "elsewhere" / "copy"))
+
+
+def test_a_system_with_compounds_and_its_dosed_conditions_come_back(fitted, tmp_path):
+    system = replace(fitted.system, compounds=(Compound(name="Y", targets=("X", "G1"), ic50=2.0, hill=1.5),))
+    dosed = "dose Y 1uM > wait 24h > harvest a > dose Y 0uM > wait 24h > harvest b"
+    conditions = list(parse_experiment(dosed).conditions.values())
+    training = (*(system.resolve(c) for c in conditions), *fitted.training[2:])
+    FittedModel(replace(fitted._result, system=system, training=training)).save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (again.system, again.training) == (system, training)
+    assert again.predict_conditions(conditions).mean.shape == (2, len(fitted.genes))

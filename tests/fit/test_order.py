@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.linalg import expm
-from scipy.stats import t as student_t
 from small_fits import QUICK
 from small_laws import N_GENES, ROSTER, UNIT, ensemble, linear, mechanistic
 
@@ -74,15 +73,22 @@ def by_gene(table: pd.DataFrame) -> pd.DataFrame:
 
 def test_the_order_effect_of_linear_laws_is_that_of_their_matrix_exponentials():
     laws = [linear(seed, strength=0.2) for seed in (1, 2, 3)]
-    found = order_effect(by_hand(*laws), KNOCKDOWN, LOSS)
+    model = by_hand(*laws)
+    found = order_effect(model, KNOCKDOWN, LOSS)
     table = by_gene(found.table)
     either = np.array([exact(law) for law in laws])
     assert (either > 0).all()
     differences = either[:, 0] - either[:, 1]
-    error = differences.std(axis=0, ddof=1)
+    spread = differences.std(axis=0, ddof=1)
+    intervals = model.predict_conditions(
+        [model.operator(f"{a} > {b}").condition for a, b in ((KNOCKDOWN, LOSS), (LOSS, KNOCKDOWN))]
+    )
+    quantile = 1.6448536
+    misfit = (intervals.upper - intervals.lower) / (2 * quantile)
+    error = np.sqrt(spread**2 + (misfit**2).sum(axis=0))
     np.testing.assert_allclose(table["a_then_b"], either[:, 0].mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(table["b_then_a"], either[:, 1].mean(axis=0), rtol=1e-5)
-    half = student_t.ppf(0.95, 2) * error
+    half = quantile * error
     pairs = [
         (table["difference"], differences.mean(axis=0)),
         (table["standard_error"], error),
@@ -149,11 +155,13 @@ def test_the_order_effect_is_in_the_observed_scale_that_predictions_have():
         np.testing.assert_allclose(table[column], predicted, rtol=1e-5)
 
 
-def test_one_member_alone_tells_no_standard_error():
-    found = order_effect(by_hand(mechanistic(11)), KNOCKDOWN, LOSS)
-    assert found.table[["standard_error", "lower", "upper"]].isna().all(axis=None)
-    assert np.isnan(found.standard_error)
-    assert found.size > 0
+def test_one_member_alone_has_the_error_of_its_predictions():
+    model = by_hand(mechanistic(11))
+    table = by_gene(order_effect(model, KNOCKDOWN, LOSS).table)
+    orders = [model.operator(f"{a} > {b}").condition for a, b in ((KNOCKDOWN, LOSS), (LOSS, KNOCKDOWN))]
+    found = model.predict_conditions(orders)
+    error = np.sqrt((((found.upper - found.lower) / (2 * 1.6448536)) ** 2).sum(axis=0))
+    np.testing.assert_allclose(table["standard_error"], error, rtol=1e-5)
 
 
 def test_a_gene_edited_in_both_protocols_and_unknown_names_are_refused():

@@ -62,3 +62,15 @@ def test_conditions_without_names_or_edits_keep_times_and_media():
     assert [(e.kind, e.efficacy) for e in anonymous(asked).edits] == [(e.kind, e.efficacy) for e in asked.edits]
     assert not {e.gene for e in anonymous(asked).edits} & {"A", "B"}
     assert not unedited(asked).edits
+
+
+def test_an_edit_keeps_its_place_without_its_name_when_another_joins_it():
+    asked = parse_experiment("edit B turnover 8h > wait 5h > edit A > wait 5h > harvest").conditions["harvest"]
+    hidden = anonymous(asked)
+    kept = [{e.gene for e in period.context.edits if e.turnover_hours} for period in hidden.history]
+    assert kept[0] == kept[1] and len(kept[0]) == 1
+
+
+def test_without_its_edits_a_condition_has_no_compound_either():
+    asked = parse_experiment("dose X 1uM > wait 5h > harvest").conditions["harvest"]
+    assert unedited(asked).is_control

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_laws import ROSTER, context, harvested
-from strategies import EXPERIMENTS
+from strategies import UNDOSED
 
-from semimech.experiment import Condition, Context, Edit
+from semimech.experiment import Condition, Context, Edit, effective_history
 from semimech.model import ContextArrays, Plan, Roster, context_arrays, make_plan
 
 
@@ -38,7 +38,7 @@ def course_walked(plan: Plan, row: int) -> list[tuple[tuple[float, ...], float]]
 
 
 def course_asked(condition: Condition, roster: Roster) -> list[tuple[tuple[float, ...], float]]:
-    return merged([(as_numbers(context_arrays([p.context], roster), 0), p.hours) for p in condition.history])
+    return merged([(as_numbers(context_arrays([p.context], roster), 0), p.hours) for p in effective_history(condition)])
 
 
 def merged(walked: list[tuple[tuple[float, ...], float]]) -> list[tuple[tuple[float, ...], float]]:
@@ -58,7 +58,7 @@ def roster_of(conditions: list[Condition]) -> Roster:
     return Roster(genes=tuple(genes[::2]), targets=tuple(genes[1::2]), media=tuple(media))
 
 
-@given(st.lists(EXPERIMENTS, min_size=1, max_size=5))
+@given(st.lists(UNDOSED, min_size=1, max_size=5))
 def test_every_row_is_read_after_exactly_its_own_history(experiments):
     conditions = [condition for experiment in experiments for condition in experiment.conditions.values()]
     roster = roster_of(conditions)

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from small_laws import FINE, N_GENES, ROSTER, START, UNIT, ensemble, linear, mechanistic, neural, operators, states
 
 from semimech._errors import ExperimentError
-from semimech.experiment import Context, Edit, SetMedia, Wait, parse_experiment
+from semimech.experiment import Context, Edit, SetMedia, Wait, parse_experiment, remaining_history
 from semimech.model import AdaptiveSolver, protocol_steps
-from semimech.model.operator import remaining
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -232,4 +231,4 @@ def test_settled_cells_stay_as_they_are():
 def test_what_remains_after_another_edit_is_refused():
     edited = of("linear", 0)("edit A").condition
     with pytest.raises(ValueError, match="is not .* continued"):
-        remaining(edited, of("linear", 0)("edit B > wait 2h").condition)
+        remaining_history(edited, of("linear", 0)("edit B > wait 2h").condition)

@@ -10,10 +10,11 @@ import pytest
 from scipy.sparse.csgraph import breadth_first_order
 
 from semimech._errors import ExperimentError
-from semimech.experiment import Context, Edit, parse_experiment
+from semimech.experiment import Context, Edit, effective_history, parse_experiment
 from semimech.simulate import WorldRecipe, random_world
 from semimech.simulate.kinetics import slowest_rate
 from semimech.simulate.population import coupled_cells, deterministic_cells, stationary_cells
+from semimech.simulate.truth import untouched
 
 
 def conditions(*texts):
@@ -116,3 +117,28 @@ def test_arrays_that_do_not_fit_are_refused(chain):
 def test_a_recipe_lists_every_field_out_of_range():
     with pytest.raises(ValueError, match=r"(?s)n_regulators.*max_sites.*activator_share.*half_life_hours.*noise"):
         WorldRecipe(n_genes=5, n_regulators=6, max_sites=0, activator_share=1.5, half_life_hours=0.0, noise=-1.0)
+
+
+def test_a_delayed_edit_acts_in_a_world_from_its_onset(chain):
+    late, later = "edit A crispri onset 24h > wait 48h > harvest", "wait 24h > edit A crispri > wait 24h > harvest"
+    found, at_onset, none = deterministic_cells(chain(), conditions(late, later, "wait 48h > harvest"))
+    np.testing.assert_allclose(found, at_onset, rtol=1e-5)
+    assert found[0] < 0.2 * none[0]
+
+
+def test_a_turnover_slows_the_loss_of_what_is_made_as_the_closed_form_says(chain):
+    # dx/dt = δ (1 - (1 - exp(-t/τ)) - x) from x = 1, so x = exp(-δt) + δ (exp(-t/τ) - exp(-δt)) / (δ - 1/τ).
+    (found,) = deterministic_cells(chain(), conditions("edit D crispri turnover 8h > wait 48h > harvest"))
+    decay, rate, hours = np.log(2) / 24, 1 / 8, 48.0
+    exact = np.exp(-decay * hours) + decay * (np.exp(-rate * hours) - np.exp(-decay * hours)) / (decay - rate)
+    assert found[3] / 1000 == pytest.approx(exact, rel=0.01)
+
+
+def test_cells_without_edits_pass_the_periods_of_a_delayed_edit():
+    (delayed,) = conditions("edit A turnover 24h > wait 48h > harvest")
+    assert [p.hours for p in untouched(delayed).history] == [p.hours for p in effective_history(delayed)]
+
+
+def test_a_dose_that_nobody_resolved_is_refused(chain):
+    with pytest.raises(ExperimentError, match="compound 'X' is not resolved: call resolve_doses first"):
+        chain().effects([conditions("dose X 1uM > wait 1h > harvest")[0].context])

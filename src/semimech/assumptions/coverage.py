@@ -22,9 +22,12 @@ from semimech.data import CellSystem
 from semimech.experiment import Condition, Context, Edit, Period
 
 Label: TypeAlias = Literal["observed", "composed", "interpolated", "extrapolated"]
-Axis: TypeAlias = Literal["edit", "kind", "combination", "medium", "edit × medium", "order", "time", "dose", "protocol"]
+Axis: TypeAlias = Literal[
+    "edit", "kind", "combination", "medium", "edit × medium", "order", "time", "dose", "onset", "protocol"
+]
 
-Shape: TypeAlias = tuple[tuple[str | None, tuple[tuple[str, str], ...]], ...]
+Manner: TypeAlias = tuple[str, str, str]
+Shape: TypeAlias = tuple[tuple[str | None, tuple[Manner, ...]], ...]
 
 _NEEDED: dict[Axis, Assumption] = {
     "edit": KNOWN_WIRING,
@@ -35,6 +38,7 @@ _NEEDED: dict[Axis, Assumption] = {
     "order": COMMUTING,
     "time": SETTLED,
     "dose": SMOOTH,
+    "onset": SMOOTH,
     "protocol": START_INDEPENDENT,
 }
 
@@ -47,7 +51,7 @@ class Coverage:
     ----------
     label
         ``"observed"``: this very history was harvested. ``"composed"``: it is a succession of steps that were.
-        ``"interpolated"``: it lies between harvested times or doses. ``"extrapolated"``: none of these.
+        ``"interpolated"``: it lies between harvested times, doses or delays. ``"extrapolated"``: none of these.
     axes
         In what the query differs from what was harvested.
     support
@@ -125,8 +129,8 @@ class Harvested:
         return {condition: _genes(condition) for condition in self._known}
 
     @cached_property
-    def _kinds(self) -> set[tuple[str, str]]:
-        return {(edit.gene, edit.kind) for condition in self._known for edit in _edits(condition)}
+    def _kinds(self) -> set[Manner]:
+        return {_manner(edit) for condition in self._known for edit in _edits(condition)}
 
     @cached_property
     def _media(self) -> set[str | None]:
@@ -145,14 +149,14 @@ class Harvested:
         )
 
     def _between(self, query: Condition) -> Coverage | None:
-        """The same protocol at other times and doses: between harvested ones, or beyond them."""
+        """The same protocol at other times, doses and delays: between harvested ones, or beyond them."""
         alike = self._by_shape.get(_shape(query), [])
         if not alike:
             return None
         axes: list[Axis] = []
         is_inside = True
         compared: tuple[tuple[Axis, Callable[[Condition], tuple[float, ...]]], ...]
-        compared = (("time", _durations), ("dose", _doses))
+        compared = (("time", _durations), ("dose", _doses), ("onset", _delays))
         for axis, numbers in compared:
             for position, wanted in enumerate(numbers(query)):
                 found = {numbers(condition)[position] for condition in alike}
@@ -182,7 +186,7 @@ class Harvested:
         axes: list[Axis] = []
         if genes - made:
             axes.append("edit")
-        elif {(edit.gene, edit.kind) for edit in _edits(query)} - self._kinds:
+        elif {_manner(edit) for edit in _edits(query)} - self._kinds:
             axes.append("kind")
         if set(query.media) - self._media:
             axes.append("medium")
@@ -232,9 +236,14 @@ def _genes(condition: Condition) -> frozenset[str]:
     return frozenset(edit.gene for edit in _edits(condition))
 
 
+def _manner(edit: Edit) -> Manner:
+    """What is edited and how, without its numbers; another compound is another manner."""
+    return edit.gene, edit.kind, edit.compound
+
+
 def _shape(condition: Condition) -> Shape:
     """The protocol without its numbers."""
-    return tuple((p.context.medium, tuple((e.gene, e.kind) for e in p.context.edits)) for p in condition.history)
+    return tuple((p.context.medium, tuple(map(_manner, p.context.edits))) for p in condition.history)
 
 
 def _durations(condition: Condition) -> tuple[float, ...]:
@@ -245,13 +254,19 @@ def _doses(condition: Condition) -> tuple[float, ...]:
     return tuple(edit.efficacy for edit in _edits(condition))
 
 
+def _delays(condition: Condition) -> tuple[float, ...]:
+    return tuple(hours for edit in _edits(condition) for hours in (edit.onset_hours, edit.turnover_hours))
+
+
 def _changes(condition: Condition) -> list[tuple[str, str | None]]:
-    """Edits and changes of medium, in the order in which they were made."""
+    """Edits, their ends (of compounds washed out) and changes of medium, in the order in which they were made."""
     context = Context()
     found: list[tuple[str, str | None]] = []
     for period in condition.history:
         now = period.context
-        found += [("edit", edit.gene) for edit in now.edits if edit.gene not in {e.gene for e in context.edits}]
+        before, after = ({e.gene for e in each.edits} for each in (context, now))
+        found += [("edit", edit.gene) for edit in now.edits if edit.gene not in before]
+        found += [("end", edit.gene) for edit in context.edits if edit.gene not in after]
         found += [("medium", now.medium)] if now.medium != context.medium else []
         context = now
     return found

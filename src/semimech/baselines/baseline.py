@@ -60,13 +60,16 @@ class AbstractBaseline(AbstractDynamicPredictor):
         """Change of each perturbation against the matched control, observed scale."""
 
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
-        """Predict conditions, one row each; never below what an abundance of zero looks like."""
+        """Predict conditions, one row each; never below what an abundance of zero looks like.
+
+        Cells whose compounds were washed out are predicted as their matched control.
+        """
         resolved = [self.effects.dataset.system.resolve(condition) for condition in conditions]
         mean = np.zeros((len(resolved), len(self.genes)))
         groups: dict[tuple[Media, float, float], list[int]] = {}
         for row, condition in enumerate(resolved):
             mean[row] = self.effects.matched_control(condition)
-            if not condition.is_control:
+            if condition.edits:
                 groups.setdefault((condition.media, condition.hours, hours_edited(condition)), []).append(row)
         for (media, _, hours), rows in groups.items():
             made = tuple(resolved[row].edits for row in rows)

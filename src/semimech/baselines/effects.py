@@ -41,8 +41,8 @@ class Effects:
 
     @cached_property
     def rows(self) -> Int[np.ndarray, " edited"]:
-        """Rows of edited conditions in the data set."""
-        return np.flatnonzero(~self.dataset.is_control)
+        """Rows of conditions in the data set that carry an edit at the harvest."""
+        return np.array([r for r, condition in enumerate(self.dataset.conditions) if condition.edits], dtype=int)
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:

@@ -150,7 +150,8 @@ def pool_conditions(
 ) -> tuple[tuple[Condition, ...], Int[np.ndarray, " cell"]]:
     """Give equal conditions one index; controls first, then by edits, media and time."""
     unique = sorted(
-        set(conditions), key=lambda c: (len(c.edits), c.perturbation, str(c.media), c.hours, str(c.history))
+        set(conditions),
+        key=lambda c: (not c.is_control, len(c.edits), c.perturbation, str(c.media), c.hours, str(c.history)),
     )
     index = {condition: i for i, condition in enumerate(unique)}
     return tuple(unique), np.array([index[c] for c in conditions], dtype=int)[codes]
@@ -181,6 +182,7 @@ def make_system(obs: pd.DataFrame, conditions: tuple[Condition, ...], *, mainten
         maintenance_medium=maintenance,
         media=tuple(sorted({m for c in conditions for m in c.media if m is not None})),
         is_differentiating=keys.differentiating,
+        compounds=keys.compounds,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from semimech._errors import DataError, raise_faults
 from semimech.data.dataset import CellSystem, Dataset
 from semimech.data.scale import Scale
-from semimech.experiment import Condition
+from semimech.experiment import Condition, resolve_doses
 
 
 def dataset_from_means(
@@ -31,7 +31,7 @@ def dataset_from_means(
     genes
         Names of the columns.
     conditions
-        What was done to each row; all different.
+        What was done to each row; all different. Doses are resolved with the compounds of the system.
     mean
         Mean over replicates in the observed scale, condition by gene.
     scale
@@ -49,12 +49,16 @@ def dataset_from_means(
     ------
     DataError
         Listing every fault of the arrays.
+    ExperimentError
+        If a compound was dosed that the system does not know.
     """
     mean = np.asarray(mean, dtype=float)
     shape = (len(conditions), len(genes))
     error = np.full(shape, np.nan) if standard_error is None else np.asarray(standard_error, dtype=float)
     counts = np.ones(len(conditions), dtype=int) if n is None else np.asarray(n, dtype=int)
     media = tuple(sorted({m for c in conditions for m in c.media if m is not None}))
+    system = system or CellSystem(media=media)
+    conditions = [resolve_doses(condition, system.compounds) for condition in conditions]
     faults = []
     if mean.shape != shape:
         faults.append(f"mean has shape {mean.shape}, wanted {shape} for {shape[0]} conditions and {shape[1]} genes")
@@ -77,7 +81,7 @@ def dataset_from_means(
         standard_error=error,
         n_cells=counts,
         scale=scale,
-        system=system or CellSystem(media=media),
+        system=system,
         name=name,
         fingerprint=digest.hexdigest(),
     )

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from semimech._errors import DataError, raise_faults
 from semimech.data.scale import Scale
-from semimech.experiment import Condition, Period
+from semimech.experiment import Compound, Condition, Period, resolve_doses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,25 @@ class CellSystem:
         The other media, sorted.
     is_differentiating
         Whether unedited cells move in the maintenance medium. A steady-state loss needs them not to.
+    compounds
+        What the compounds that experiments dose do.
     """
 
     name: str = "cells"
     maintenance_medium: str = "maintenance"
     media: tuple[str, ...] = ()
     is_differentiating: bool = False
+    compounds: tuple[Compound, ...] = ()
 
     def resolve(self, condition: Condition) -> Condition:
-        """The condition with the maintenance medium written as ``None``, as in data sets.
+        """The condition as in data sets: the maintenance medium written as ``None``, doses with the edits they act by.
 
         A query may name the maintenance medium; asked and measured histories are then equal.
+
+        Raises
+        ------
+        ExperimentError
+            If a compound was dosed that the system does not know.
         """
         history: list[Period] = []
         for period in condition.history:
@@ -49,7 +57,7 @@ class CellSystem:
             if history and history[-1].context == context:
                 hours += history.pop().hours
             history.append(Period(context=context, hours=hours))
-        return Condition(history=tuple(history))
+        return resolve_doses(Condition(history=tuple(history)), self.compounds)
 
     def comparison(self, condition: Condition) -> tuple[tuple[str | None, ...], float | None]:
         """What a control must share with a condition to be its match: media, and time where controls move.

@@ -62,9 +62,12 @@ def annotate_by_experiment(
         return None, tuple(faults)
     maintenance = keys.maintenance_medium or "maintenance"
     system = make_system(obs, (), maintenance=maintenance, keys=keys)
-    made = [system.resolve(by_id[id].conditions[label]) for id, label in unique]
+    try:
+        made = [system.resolve(by_id[id].conditions[label]) for id, label in unique]
+    except ExperimentError as error:
+        return None, (failed("compounds", str(error), mend="Name what they do with compounds"),)
     conditions, condition = pool_conditions(made, np.asarray(codes, dtype=int))
-    if not any(c.edits for c in conditions):
+    if all(c.is_control for c in conditions):
         mend = "name the edits in the table of experiments"
         return None, (failed("edited cells", "no cell of the file was edited", mend=mend),)
     batches, batch = read_batches(None if batch_column is None else obs[batch_column], len(obs))

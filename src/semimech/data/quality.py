@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import anndata as ad
@@ -12,6 +13,7 @@ from semimech.data.checks import CHECKS
 from semimech.data.findings import CheckFinding, failed, findings_table, passed
 from semimech.data.schema import Keys
 from semimech.data.screen import open_anndata, read_screen
+from semimech.experiment import Compound
 
 
 def check(
@@ -28,6 +30,7 @@ def check(
     differentiating: bool = False,
     experiments: str | Path | None = None,
     min_cells: int | None = None,
+    compounds: Sequence[Compound] = (),
 ) -> pd.DataFrame:
     """Check a data set.
 
@@ -37,7 +40,7 @@ def check(
         An ``.h5ad`` file, a ``.zarr`` folder, or the object itself.
     perturbation_key, control, time_key, time_unit, batch_key, medium_key
         See `semimech.data.read.read`.
-    edit_kind, maintenance_medium, differentiating, experiments, min_cells
+    edit_kind, maintenance_medium, differentiating, experiments, min_cells, compounds
         See `semimech.data.read.read`.
 
     Returns
@@ -58,6 +61,7 @@ def check(
         differentiating=differentiating,
         experiments=experiments,
         min_cells=min_cells,
+        compounds=tuple(compounds),
     )
     try:
         adata = data if isinstance(data, ad.AnnData) else open_anndata(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import anndata as ad
@@ -14,6 +15,7 @@ from semimech.data.dataset import Cells, ControlMoments, Dataset
 from semimech.data.moments import condition_moments, control_moments
 from semimech.data.schema import Keys
 from semimech.data.screen import Screen, open_anndata, read_screen
+from semimech.experiment import Compound
 
 HALVES_SEED = 0
 """Seed of the split of cells into halves, fixed so that reading a file twice gives the same data set."""
@@ -35,6 +37,7 @@ def read(
     differentiating: bool = False,
     experiments: str | Path | None = None,
     min_cells: int | None = None,
+    compounds: Sequence[Compound] = (),
 ) -> Dataset:
     """Read a perturbation data set from a file.
 
@@ -62,6 +65,8 @@ def read(
         columns of perturbation, time and medium.
     min_cells
         Leave out conditions of fewer cells. By default a condition of a single cell is an error.
+    compounds
+        What the compounds do that ``experiments.tsv`` doses.
 
     Returns
     -------
@@ -86,6 +91,7 @@ def read(
         differentiating=differentiating,
         experiments=experiments,
         min_cells=min_cells,
+        compounds=compounds,
         name=Path(path).stem,
     )
 
@@ -104,6 +110,7 @@ def dataset_from_anndata(
     differentiating: bool = False,
     experiments: str | Path | None = None,
     min_cells: int | None = None,
+    compounds: Sequence[Compound] = (),
     name: str = "data",
 ) -> Dataset:
     """Read a perturbation data set that is in memory already; it is not changed.
@@ -114,7 +121,7 @@ def dataset_from_anndata(
         Cells by genes.
     perturbation_key, control, time_key, time_unit, batch_key, medium_key
         See `read`.
-    edit_kind, maintenance_medium, differentiating, experiments, min_cells
+    edit_kind, maintenance_medium, differentiating, experiments, min_cells, compounds
         See `read`.
     name
         Name of the data set in tables and messages.
@@ -136,6 +143,7 @@ def dataset_from_anndata(
         differentiating=differentiating,
         experiments=experiments,
         min_cells=min_cells,
+        compounds=tuple(compounds),
     )
     screen, faults = read_screen(adata, keys)
     raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from semimech.data.findings import CheckFinding, counted, failed, listed, suggestion
+from semimech.experiment import Compound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Keys:
     differentiating: bool = False
     experiments: str | Path | None = None
     min_cells: int | None = None
+    compounds: tuple[Compound, ...] = ()
 
 
 def missing_values(column: pd.Series) -> str:

@@ -11,7 +11,7 @@ from semimech.baselines import Effects
 from semimech.baselines.interpolate import hours_edited
 from semimech.data import Dataset
 from semimech.evaluate.metrics import Scene, changed_genes
-from semimech.experiment import Condition
+from semimech.experiment import Condition, Edit
 
 STRATA: tuple[str, ...] = ("none", "small", "large")
 
@@ -112,14 +112,19 @@ def condition_label(condition: Condition) -> str:
     """
     parts = []
     for period in condition.history:
-        edits = "+".join(
-            edit.gene + ("" if edit.kind == "knockout" and edit.efficacy == 1 else f" ({edit.kind} {edit.efficacy:g})")
-            for edit in period.context.edits
-        )
+        edits = "+".join(map(_edit_label, period.context.edits))
         medium = "" if period.context.medium is None else f", {period.context.medium}"
         time = "settled" if np.isinf(period.hours) else f"{period.hours:g} h"
         parts.append(f"{edits or 'control'}{medium}, {time}")
     return "; ".join(parts)
+
+
+def _edit_label(edit: Edit) -> str:
+    manner = [] if edit.kind == "knockout" and edit.efficacy == 1 else [f"{edit.kind} {edit.efficacy:g}"]
+    manner += [f"by {edit.compound}"] if edit.compound else []
+    manner += [f"onset {edit.onset_hours:g} h"] if edit.onset_hours else []
+    manner += [f"turnover {edit.turnover_hours:g} h"] if edit.turnover_hours else []
+    return edit.gene + (f" ({', '.join(manner)})" if manner else "")
 
 
 def _control_error(dataset: Dataset, condition: Condition) -> Float[np.ndarray, " gene"]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import get_args
 
 from semimech._errors import ExperimentError, raise_faults
-from semimech.experiment.steps import CONTROL, Edit, Harvest, SetMedia, Step, Wait
+from semimech.experiment.steps import CONTROL, Dose, Edit, Harvest, Passage, SetMedia, Step, Transplant, Wait
 
 _DECIMALS = 9
+_STEPS = ", ".join(step.__name__ for step in get_args(Step))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +23,38 @@ class Context:
         Edits in force, kept sorted by gene: the order in which they were made does not matter any more.
     medium
         Name of the medium; ``None`` is the system's maintenance medium.
+    doses
+        Compounds in the medium, kept sorted by name; those of concentration 0 are left out.
+
+    Raises
+    ------
+    ExperimentError
+        If a compound stands twice among the doses.
     """
 
     edits: tuple[Edit, ...] = ()
     medium: str | None = None
+    doses: tuple[Dose, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "edits", tuple(sorted(self.edits, key=lambda edit: edit.gene)))
+        edits = sorted(self.edits, key=lambda edit: (edit.gene, edit.kind, edit.compound, edit.efficacy))
+        doses = sorted((dose for dose in self.doses if dose.concentration > 0), key=lambda dose: dose.compound)
+        compounds = [dose.compound for dose in doses]
+        twice = sorted({name for name in compounds if compounds.count(name) > 1})
+        raise_faults(ExperimentError, "Context", [f"compound {name!r} has two concentrations" for name in twice])
+        object.__setattr__(self, "edits", tuple(edits))
+        object.__setattr__(self, "doses", tuple(doses))
+
+    @property
+    def own_edits(self) -> tuple[Edit, ...]:
+        """The edits that were made as such, without those through which a compound acts."""
+        return tuple(edit for edit in self.edits if not edit.compound)
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """Compounds of which no edit says yet what they do: `resolve_doses` has not been asked."""
+        acting = {edit.compound for edit in self.edits}
+        return tuple(dose.compound for dose in self.doses if dose.compound not in acting)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +119,15 @@ class Condition:
 
     @property
     def is_control(self) -> bool:
-        """Whether the harvested cells carry no edit."""
-        return not self.edits
+        """Whether the harvested cells carry no edit and never saw a compound."""
+        return not any(period.context.edits or period.context.doses for period in self.history)
 
     @property
     def perturbation(self) -> str:
-        """Edited genes joined by ``+``, or ``"control"``."""
-        return "+".join(edit.gene for edit in self.edits) or CONTROL
+        """Edited genes, then compounds in the medium now or before, joined by ``+``; or ``"control"``."""
+        genes = {edit.gene for period in self.history for edit in period.context.own_edits}
+        compounds = {dose.compound for period in self.history for dose in period.context.doses}
+        return "+".join((*sorted(genes), *sorted(compounds))) or CONTROL
 
     @property
     def media(self) -> tuple[str | None, ...]:
@@ -122,7 +151,7 @@ class Experiment:
     ------
     ExperimentError
         If the name is empty, something else than a step stands among the steps, there is no harvest, two harvests
-        share a label, or a gene is edited twice.
+        share a label, a gene is edited twice, or an edit acts through a compound.
 
     Examples
     --------
@@ -139,7 +168,7 @@ class Experiment:
             faults.append("the id must be a name without tabs or line breaks")
         for number, step in enumerate(self.steps, 1):
             if not isinstance(step, Step):
-                faults.append(f"step {number} must be an Edit, SetMedia, Wait or Harvest, got {step!r}")
+                faults.append(f"step {number} must be one of {_STEPS}, got {step!r}")
         labels = [step.label for step in self.steps if isinstance(step, Harvest)]
         genes = [step.gene for step in self.steps if isinstance(step, Edit)]
         if not labels:
@@ -148,6 +177,9 @@ class Experiment:
             faults.append(f"harvest label {label!r} stands twice: give each harvest its own label")
         for gene in sorted({x for x in genes if genes.count(x) > 1}):
             faults.append(f"gene {gene!r} is edited twice: combine both into one Edit")
+        for step in self.steps:
+            if isinstance(step, Edit) and step.compound:
+                faults.append(f"the edit of {step.gene!r} acts through {step.compound!r}: write a Dose of it instead")
         raise_faults(ExperimentError, f"Experiment {self.id!r}", faults)
 
     @property
@@ -167,9 +199,14 @@ class Experiment:
         for step in self.steps:
             match step:
                 case Edit():
-                    context = Context(edits=(*context.edits, step), medium=context.medium)
-                case SetMedia():
-                    context = Context(edits=context.edits, medium=step.name)
+                    context = replace(context, edits=(*context.edits, step))
+                case Dose():
+                    others = tuple(dose for dose in context.doses if dose.compound != step.compound)
+                    context = replace(context, doses=(*others, step))
+                case SetMedia(name=medium) | Transplant(niche=medium):
+                    context = Context(edits=context.edits, medium=medium)
+                case Passage():
+                    pass
                 case Wait():
                     _extend(history, context, float(step.hours))
                 case Harvest():
@@ -194,7 +231,7 @@ def _extend(history: list[Period], context: Context, hours: float) -> None:
 def as_experiment(
     condition: Condition, *, id: str, label: str = "harvest", maintenance_medium: str = "maintenance"
 ) -> Experiment:
-    """The shortest protocol that leads to a condition.
+    """The shortest protocol that leads to a condition, with doses in place of the edits that they act by.
 
     Parameters
     ----------
@@ -206,14 +243,27 @@ def as_experiment(
         Name of its only harvest.
     maintenance_medium
         What the maintenance medium is called where cells return to it.
+
+    Raises
+    ------
+    ExperimentError
+        If an edit that was made as such ends.
     """
     context = Context()
     steps: list[Step] = []
     for period in condition.history:
-        if period.context.medium != context.medium:
-            steps.append(SetMedia(name=period.context.medium or maintenance_medium))
-        steps += [edit for edit in period.context.edits if edit not in context.edits]
+        now = period.context
+        ended = [edit.gene for edit in context.own_edits if edit not in now.own_edits]
+        if ended:
+            raise ExperimentError(f"the edit of {ended[0]!r} ends, got {condition}: only a compound can be washed out")
+        if now.medium != context.medium:
+            steps.append(SetMedia(name=now.medium or maintenance_medium))
+            context = replace(context, doses=())
+        kept = {dose.compound for dose in now.doses}
+        steps += [Dose(compound=d.compound, concentration=0.0) for d in context.doses if d.compound not in kept]
+        steps += [dose for dose in now.doses if dose not in context.doses]
+        steps += [edit for edit in now.own_edits if edit not in context.edits]
         if period.hours > 0:
             steps.append(Wait(hours=period.hours))
-        context = period.context
+        context = now
     return Experiment(id=id, steps=(*steps, Harvest(label=label)))

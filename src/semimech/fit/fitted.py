@@ -23,7 +23,7 @@ from semimech.assumptions.catalogue import (
     STATIONARY_CONTROLS,
 )
 from semimech.data.scale import Scale
-from semimech.experiment import Condition, Experiment
+from semimech.experiment import Condition, Experiment, remaining_history
 from semimech.fit.config import FitConfig
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
@@ -38,7 +38,6 @@ from semimech.model import (
     context_arrays,
     make_plan,
     protocol_steps,
-    remaining,
     split_trained,
 )
 from semimech.predictor import AbstractDynamicPredictor, Prediction
@@ -135,7 +134,7 @@ class FittedModel(AbstractDynamicPredictor):
         """
         before, after = ([self.system.resolve(c) for c in conditions] for conditions in (before, after))
         raise_faults(DataError, "query", self.unknown_names(after))
-        rest = [remaining(b, a) for b, a in zip(before, after, strict=True)]
+        rest = [remaining_history(b, a) for b, a in zip(before, after, strict=True)]
         members = self.fit.members
         start = (np.maximum(self.scale.to_state(observed), 0.0) / members.unit).astype(np.float32)
         result = np.empty(observed.shape)

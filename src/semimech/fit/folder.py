@@ -17,7 +17,7 @@ import pandas as pd
 from semimech._errors import ConfigError, SemimechError
 from semimech._files import replacing
 from semimech.data import CellSystem
-from semimech.experiment import as_experiment, read_experiments, write_experiments
+from semimech.experiment import Compound, as_experiment, read_experiments, write_experiments
 from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.calibrate import Calibration
 from semimech.fit.candidates import Candidate
@@ -99,7 +99,7 @@ def read_result(directory: Path) -> Result:
         training = tuple(
             condition for e in read_experiments(directory / "experiments.tsv") for condition in e.conditions.values()
         )
-        system = CellSystem(**about["system"] | {"media": tuple(about["system"]["media"])})
+        system = _system(about["system"])
         record = Record(
             config=config,
             chosen=Candidate(**about["chosen"]),
@@ -129,6 +129,11 @@ def read_result(directory: Path) -> Result:
 def is_model(directory: str | Path) -> bool:
     """Whether a folder holds a saved model."""
     return (Path(directory) / "model.json").is_file()
+
+
+def _system(about: dict[str, Any]) -> CellSystem:
+    compounds = [Compound(**each | {"targets": tuple(each["targets"])}) for each in about.get("compounds", ())]
+    return CellSystem(**about | {"media": tuple(about["media"]), "compounds": tuple(compounds)})
 
 
 def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:

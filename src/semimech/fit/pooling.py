@@ -61,17 +61,17 @@ def best_trust(
 
 def anonymous(condition: Condition) -> Condition:
     """The condition with its edits made in genes that no model knows: what all edits share remains."""
+    genes = sorted({edit.gene for period in condition.history for edit in period.context.edits})
+    names = {gene: f"ANY-{i}" for i, gene in enumerate(genes)}
     return _with_contexts(
         condition,
-        lambda context: replace(
-            context, edits=tuple(replace(edit, gene=f"ANY-{i}") for i, edit in enumerate(context.edits))
-        ),
+        lambda context: replace(context, edits=tuple(replace(edit, gene=names[edit.gene]) for edit in context.edits)),
     )
 
 
 def unedited(condition: Condition) -> Condition:
-    """The condition without its edits: times and media remain."""
-    return _with_contexts(condition, lambda context: replace(context, edits=()))
+    """The condition without its edits and compounds: times and media remain."""
+    return _with_contexts(condition, lambda context: replace(context, edits=(), doses=()))
 
 
 def _with_contexts(condition: Condition, change: Callable[[Context], Context]) -> Condition:

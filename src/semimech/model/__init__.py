@@ -4,7 +4,7 @@ from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
-from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps, remaining
+from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
 from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, make_plan
 from semimech.model.prior import PriorNetwork, edge_penalty
 from semimech.model.regulation import (
@@ -47,7 +47,6 @@ __all__ = [
     "make_plan",
     "neural_map",
     "protocol_steps",
-    "remaining",
     "run_plan",
     "settle",
     "split_trained",

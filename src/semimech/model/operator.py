@@ -18,7 +18,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from semimech.data import CellSystem
-from semimech.experiment import Condition, Context, Experiment, Harvest, Period, Step, parse_experiment
+from semimech.experiment import (
+    Condition,
+    Context,
+    Experiment,
+    Harvest,
+    Period,
+    Step,
+    parse_experiment,
+    remaining_history,
+)
 from semimech.model.closure import Moments, advance_moments, settled_covariances
 from semimech.model.model import CellModel, split_trained
 from semimech.model.plan import ContextArrays, Roster, context_arrays
@@ -92,7 +101,7 @@ class Operator:
     @cached_property
     def periods(self) -> tuple[Period, ...]:
         """Periods that cells go through, first one first; the last may have no hours."""
-        return remaining(_condition(self.before, self.system), self.condition)
+        return remaining_history(_condition(self.before, self.system), self.condition)
 
     @property
     def contexts(self) -> tuple[Context, ...]:
@@ -239,29 +248,6 @@ def advance_members(
         return solver.integrate(dynamics, states, both_ends, (0.0, hours))[-1]
 
     return jax.vmap(one)(trained, states)
-
-
-def remaining(before: Condition, after: Condition) -> tuple[Period, ...]:
-    """What remains of a protocol after an earlier moment of it.
-
-    Raises
-    ------
-    ValueError
-        If the later condition is not the earlier one continued.
-    """
-    elapsed = before.history
-    if elapsed[-1].hours == 0 and set(before.edits) <= set(after.edits):
-        elapsed = elapsed[:-1]  # no time has passed in this context
-    if not elapsed:
-        return after.history
-    last = len(elapsed) - 1
-    if last < len(after.history) and elapsed[:last] == after.history[:last]:
-        left, right = elapsed[last], after.history[last]
-        if left == right:
-            return after.history[last + 1 :]
-        if left.context == right.context and left.hours < right.hours:
-            return (Period(context=right.context, hours=right.hours - left.hours), *after.history[last + 1 :])
-    raise ValueError(f"{after} is not {before} continued")
 
 
 def _condition(steps: Sequence[Step], system: CellSystem) -> Condition:

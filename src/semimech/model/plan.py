@@ -10,7 +10,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from semimech.experiment import Condition, Context, Period
+from semimech._errors import ExperimentError
+from semimech.experiment import Condition, Context, Period, effective_history
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,15 @@ def context_arrays(contexts: Sequence[Context], roster: Roster) -> ContextArrays
     """Encode contexts, one row each.
 
     An edited gene that the roster does not hold enters through ``n_edits`` only.
+
+    Raises
+    ------
+    ExperimentError
+        If a compound is dosed and no edit says what it does.
     """
+    unresolved = sorted({name for context in contexts for name in context.unresolved})
+    if unresolved:
+        raise ExperimentError(f"doses of {', '.join(unresolved)} are not resolved: call resolve_doses first")
     regulator = {name: i for i, name in enumerate(roster.regulators)}
     medium = {name: i for i, name in enumerate(roster.media)}
     n, n_genes = len(contexts), len(roster.genes)
@@ -153,7 +162,7 @@ def context_arrays(contexts: Sequence[Context], roster: Roster) -> ContextArrays
 
 
 def make_plan(conditions: Sequence[Condition], roster: Roster) -> Plan:
-    """Compile conditions; courses that share their beginning are integrated once.
+    """Compile conditions, delayed edits as their staircase; courses that share their beginning are integrated once.
 
     Parameters
     ----------
@@ -162,7 +171,7 @@ def make_plan(conditions: Sequence[Condition], roster: Roster) -> Plan:
     roster
         Names of genes, targets and media.
     """
-    splits = [_split_at_settling(condition.history) for condition in conditions]
+    splits = [_split_at_settling(effective_history(condition)) for condition in conditions]
     stages: list[Stage] = []
     settled_courses: dict[tuple[tuple[Period, ...], ...], int] = {}
     depth = 0

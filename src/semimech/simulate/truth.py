@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from semimech.experiment import Condition, Context, Period
+from semimech.experiment import Condition, Context, Period, effective_history
 from semimech.simulate.measurement import Measurement, expected_log1p
 from semimech.simulate.population import coupled_cells, deterministic_cells, stationary_cells
 from semimech.simulate.world import World
@@ -89,5 +89,8 @@ def true_values(
 
 
 def untouched(condition: Condition) -> Condition:
-    """The condition of cells of the same age that were never edited and never left the maintenance medium."""
-    return Condition(history=tuple(Period(context=Context(), hours=p.hours) for p in condition.history))
+    """The condition of cells of the same age that were never edited and never left the maintenance medium.
+
+    Its periods are cut as those of the condition are, so that both see the same noise.
+    """
+    return Condition(history=tuple(Period(context=Context(), hours=p.hours) for p in effective_history(condition)))

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from semimech._errors import ExperimentError, raise_faults
-from semimech.experiment import Condition, Context
+from semimech.experiment import Condition, Context, effective_history
 from semimech.simulate.kinetics import Effects, Kinetics, elasticity, slowest_rate
 
 
@@ -95,7 +95,8 @@ class World:
         Raises
         ------
         ExperimentError
-            Listing every gene and medium that this world does not have.
+            Listing every gene and medium that this world does not have, and every compound of which no edit says what
+            it does.
         """
         position = {gene: row for row, gene in enumerate(self.genes)}
         self._raise_unknown(contexts)
@@ -123,8 +124,11 @@ class World:
         )
 
     def periods(self, condition: Condition) -> tuple[tuple[Context, float], ...]:
-        """The contexts that cells of a condition pass, each with its hours; until settled is a finite time here."""
-        return tuple((p.context, min(p.hours, 3 * self.settling_hours)) for p in condition.history)
+        """The contexts that cells of a condition pass, each with its hours; until settled is a finite time here.
+
+        A delayed edit comes as the staircase of `effective_history`.
+        """
+        return tuple((p.context, min(p.hours, 3 * self.settling_hours)) for p in effective_history(condition))
 
     def _raise_unknown(self, contexts: Sequence[Context]) -> None:
         edited = {edit.gene for context in contexts for edit in context.edits}
@@ -134,4 +138,6 @@ class World:
         faults += [
             f"medium {m!r} is not one of its media; known: {known}" for m in sorted(map(str, media - set(self.media)))
         ]
+        unresolved = sorted({name for context in contexts for name in context.unresolved})
+        faults += [f"compound {name!r} is not resolved: call resolve_doses first" for name in unresolved]
         raise_faults(ExperimentError, "World", faults)
