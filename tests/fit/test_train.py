@@ -176,9 +176,11 @@ def test_a_run_that_gets_lost_goes_back_at_half_its_pace():
     assert not is_lost
     assert worse.loss == 1.0
     np.testing.assert_array_equal(worse.point, point)
-    for spike in (1.6, np.inf, np.nan):
-        after, is_lost = worse.after(point + 2.0, jnp.array(spike))
-        assert is_lost
+    for spike, patience in ((1.6, 10), (np.inf, 1), (np.nan, 1)):
+        after = worse
+        for step in range(patience):
+            after, is_lost = after.after(point + 2.0, jnp.array(spike))
+            assert is_lost == (step == patience - 1)
         assert after.share == 0.5
         np.testing.assert_array_equal(after.point, point)
     better, is_lost = after.after(point - 1.0, jnp.array(0.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from semimech.fit.loss import ControlNoise, correction, wiring
 from semimech.model import CellModel
@@ -13,6 +13,7 @@ from semimech.model import CellModel
 _NEURAL_PACE = 0.2
 _DRIVES = ("weight", "bias", "medium_effect", "edit_effect")
 _LOST = 0.5
+_PATIENCE = 10
 
 
 class SafePoint(eqx.Module):
@@ -29,26 +30,31 @@ class SafePoint(eqx.Module):
         That loss.
     share
         Share of the full pace that is left.
+    n_above
+        Steps in a row whose loss was well above the lowest. A short overshoot is left alone: it often leads further down.
     """
 
     point: Float[Array, "*run parameter"]
     loss: Float[Array, " *run"]
     share: Float[Array, " *run"]
+    n_above: Int[Array, " *run"]
 
     def after(self, point: Float[Array, " parameter"], loss: Float[Array, ""]) -> tuple[SafePoint, Bool[Array, ""]]:
         """The safe point once a point's loss is known, and whether the run is lost there."""
-        is_lost = ~(loss <= self.loss + _LOST)
+        n_above = jnp.where(loss <= self.loss + _LOST, 0, self.n_above + 1)
+        is_lost = (n_above >= _PATIENCE) | ~jnp.isfinite(loss)
         is_better = loss < self.loss
         return SafePoint(
             point=jnp.where(is_better, point, self.point),
             loss=jnp.where(is_better, loss, self.loss),
             share=jnp.where(is_lost, 0.5 * self.share, self.share),
+            n_above=jnp.where(is_lost, 0, n_above),
         ), is_lost
 
 
 def first_point(point: Float[Array, " parameter"]) -> SafePoint:
     """The safe point of a run that has not begun."""
-    return SafePoint(point=point, loss=jnp.array(jnp.inf), share=jnp.array(1.0))
+    return SafePoint(point=point, loss=jnp.array(jnp.inf), share=jnp.array(1.0), n_above=jnp.array(0))
 
 
 def paces(stacked: tuple[CellModel, ControlNoise], reach: Float[Array, " gene"]) -> tuple[CellModel, ControlNoise]:
