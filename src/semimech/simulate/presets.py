@@ -54,20 +54,7 @@ def ipsc_maintenance(
     ValueError
         If there are more edits than genes, or more doubles than pairs.
     """
-    if n_edits > n_genes:
-        raise ValueError(f"n_edits must not exceed n_genes = {n_genes}, got {n_edits}")
-    if n_doubles > n_edits * (n_edits - 1) // 2:
-        raise ValueError(f"n_doubles must not exceed the number of pairs of {n_edits} edits, got {n_doubles}")
-    world_key, edit_key = jax.random.split(key)
-    recipe = WorldRecipe(
-        n_genes=n_genes,
-        n_regulators=max(n_edits, int(0.3 * n_genes)),
-        mean_sites=3.0,
-        strength=3.0,
-        extrinsic=0.15,
-    )
-    world = random_world(recipe, key=world_key)
-    singles, doubles = choose_edits(world, n_edits, n_doubles, key=edit_key)
+    world, singles, doubles = _edited_world(n_genes, n_edits, n_doubles, key=key)
     experiments = screen_experiments([tuple(Edit(gene=g) for g in genes) for genes in (*singles, *doubles)], days)
     design = ScreenDesign(
         experiments=experiments,
@@ -118,20 +105,7 @@ def drug_combination(
     ValueError
         If there are more compounds than genes, or more pairs than compounds can form.
     """
-    if n_edits > n_genes:
-        raise ValueError(f"n_edits must not exceed n_genes = {n_genes}, got {n_edits}")
-    if n_doubles > n_edits * (n_edits - 1) // 2:
-        raise ValueError(f"n_doubles must not exceed the number of pairs of {n_edits} edits, got {n_doubles}")
-    world_key, edit_key = jax.random.split(key)
-    recipe = WorldRecipe(
-        n_genes=n_genes,
-        n_regulators=max(n_edits, int(0.3 * n_genes)),
-        mean_sites=3.0,
-        strength=3.0,
-        extrinsic=0.15,
-    )
-    world = random_world(recipe, key=world_key)
-    singles, doubles = choose_edits(world, n_edits, n_doubles, key=edit_key)
+    world, singles, doubles = _edited_world(n_genes, n_edits, n_doubles, key=key)
     treatments = [
         tuple(Edit(gene=g, kind="drug", efficacy=e) for g, e in zip(targets, doses, strict=True))
         for targets in (*singles, *doubles)
@@ -147,6 +121,27 @@ def drug_combination(
         measurement=Measurement(library_mean=2500.0),
     )
     return world, design
+
+
+def _edited_world(
+    n_genes: int, n_edits: int, n_doubles: int, *, key: PRNGKeyArray
+) -> tuple[World, tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
+    """A world of cells that keep their state, the genes to edit alone, and those to edit together."""
+    if n_edits > n_genes:
+        raise ValueError(f"n_edits must not exceed n_genes = {n_genes}, got {n_edits}")
+    if n_doubles > n_edits * (n_edits - 1) // 2:
+        raise ValueError(f"n_doubles must not exceed the number of pairs of {n_edits} edits, got {n_doubles}")
+    world_key, edit_key = jax.random.split(key)
+    recipe = WorldRecipe(
+        n_genes=n_genes,
+        n_regulators=max(n_edits, int(0.3 * n_genes)),
+        mean_sites=3.0,
+        strength=3.0,
+        extrinsic=0.15,
+    )
+    world = random_world(recipe, key=world_key)
+    singles, doubles = choose_edits(world, n_edits, n_doubles, key=edit_key)
+    return world, singles, doubles
 
 
 def choose_edits(
