@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import jax
 import pandas as pd
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -31,7 +30,7 @@ SETTINGS = {
 }
 
 
-def run(cache: Path, *, n_seeds: int, minutes: float, only: str) -> None:
+def run(cache: Path, *, n_seeds: int, minutes: float, only: str, n_jobs: int = 1) -> None:
     """Do all tasks that have no file yet, until the time is up.
 
     Parameters
@@ -41,30 +40,36 @@ def run(cache: Path, *, n_seeds: int, minutes: float, only: str) -> None:
     n_seeds
         Rounds of seeds.
     minutes
-        No task is begun later than this.
+        No task is begun later than this (in one process).
     only
         Tasks whose name begins so.
+    n_jobs
+        Processes; with more than one, arms of a task that share no fit are fitted in several.
     """
-    from benchmarks.steady_state_scores import score_task
+    from benchmarks.steady_state_jobs import Part, do_task, finished_tasks
     from benchmarks.steady_state_tasks import plans
-    from semimech.evaluate import baseline_methods
+
+    def keep(name: str, part: Part) -> None:
+        file = cache / f"{name}.tsv"
+        write_table(part.chosen.assign(task=name), file.with_suffix(".chosen"))
+        write_table(part.scores.assign(seconds=part.seconds), file)
+        print(f"{name}\t{part.seconds:.0f} s", file=sys.stderr, flush=True)
 
     cache.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    for plan in plans(n_seeds=n_seeds, settings=SETTINGS):
-        file = cache / f"{plan.name}.tsv"
-        if file.exists() or not plan.name.startswith(only):
-            continue
+    due = {
+        plan.name: plan
+        for plan in plans(n_seeds=n_seeds, settings=SETTINGS)
+        if plan.name.startswith(only) and not (cache / f"{plan.name}.tsv").exists()
+    }
+    if n_jobs > 1:
+        for name, part in finished_tasks(list(due), n_seeds=n_seeds, settings=SETTINGS, n_jobs=n_jobs):
+            keep(name, part)
+        return
+    for name, plan in due.items():
         if time.monotonic() - began > 60 * minutes:
             break
-        start = time.monotonic()
-        task = plan.make()
-        scores = score_task(task, task.arms, others=baseline_methods())
-        seconds = time.monotonic() - start
-        write_table(task.workshop.chosen().assign(group=task.group, task=plan.name), file.with_suffix(".chosen"))
-        write_table(scores.assign(seconds=seconds), file)
-        print(f"{plan.name}\t{seconds:.0f} s", file=sys.stderr, flush=True)
-        jax.clear_caches()  # every set compiles its own programs, and a process may map only so many
+        keep(name, do_task(plan))
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -117,11 +122,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=10, help="rounds of seeds")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no task later than this")
     parser.add_argument("--only", default="", help="only tasks whose name begins so")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the page")
     parser.add_argument("--note", default="", help="what else was special about the run, for the page")
     given = parser.parse_args(arguments)
     if given.what == "run":
-        run(given.cache, n_seeds=given.seeds, minutes=given.minutes, only=given.only)
+        run(given.cache, n_seeds=given.seeds, minutes=given.minutes, only=given.only, n_jobs=given.jobs)
     elif given.what == "restore":
         restore(given.cache, given.results)
     else:

@@ -101,8 +101,7 @@ def plans(*, n_seeds: int, settings: Mapping[str, Any]) -> Iterator[Plan]:
         yield Plan(name=f"renge-{seed}", make=partial(renge, root, seed, settings))
         for line in ("BT20", "MCF7", "in silico"):
             yield Plan(name=f"hpn-{line}-{seed}", make=partial(hpn, root, line, seed, settings))
-        if seed < _FEW_SEEDS:
-            yield Plan(name=f"dream4-100-{seed}", make=partial(dream4, root, 100, seed % 3 + 1, seed, settings))
+        yield Plan(name=f"dream4-100-{seed}", make=partial(dream4, root, 100, seed % 3 + 1, seed, settings))
 
 
 def simulated(kind: str, seed: int, settings: Mapping[str, Any], *, all_arms: bool) -> Task:

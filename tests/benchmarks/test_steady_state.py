@@ -117,7 +117,7 @@ def test_a_run_goes_on_from_the_tasks_that_are_there(tmp_path: Path, monkeypatch
     plans = [SimpleNamespace(name=name, make=lambda name=name: made.append(name)) for name in ("a", "b")]
     workshop = SimpleNamespace(chosen=lambda: pd.DataFrame({"x": [1]}))
     monkeypatch.setattr("benchmarks.steady_state_tasks.plans", lambda **_: plans)
-    monkeypatch.setattr("benchmarks.steady_state_scores.score_task", lambda *_, **__: pd.DataFrame({"x": [1]}))
+    monkeypatch.setattr("benchmarks.steady_state_jobs.score_task", lambda *_, **__: pd.DataFrame({"x": [1]}))
     for plan in plans:
         plan.make = lambda name=plan.name: made.append(name) or SimpleNamespace(workshop=workshop, arms=(), group="g")
     (tmp_path / "a.tsv").write_text("x\n1\n")
