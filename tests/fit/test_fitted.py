@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from small_data import condition
-from small_fits import EDITED, N_GENES, UNIT, asked
+from small_fits import EDITED, N_GENES, TIMES, UNIT, asked
 
 from semimech._errors import DataError
 from semimech.assumptions.catalogue import KNOWN_WIRING, STATIONARY_CONTROLS
@@ -26,7 +26,9 @@ def one_member(fitted: FittedModel) -> FittedModel:
     members = jax.tree.map(lambda leaf: leaf[:1] if isinstance(leaf, jax.Array) else leaf, fit.members)
     return FittedModel(
         Result(
-            fit=replace(fit, members=members, carry_over=np.zeros((), np.float32)),
+            fit=replace(
+                fit, members=members, carry_over=np.zeros(2, np.float32), compose=np.array([1.0, 0.0], np.float32)
+            ),
             roster=fitted.roster,
             system=fitted.system,
             var_names=fitted.genes,
@@ -96,16 +98,48 @@ def test_every_unknown_gene_and_medium_is_listed_with_its_near_names(fitted):
 
 def test_a_seen_edit_carries_over_a_share_of_its_residual(fitted, data):
     row = data.perturbations.index("G2")
-    shared = replace(fitted.fit, carry_over=np.array(0.5, np.float32))
-    plain = replace(fitted.fit, carry_over=np.array(0.0, np.float32))
-    query = [data.conditions[row], asked("G2", 11.0), asked("G6", 12.0)]
+    shared = replace(fitted.fit, carry_over=np.array([0.5, 0.25], np.float32))
+    plain = replace(fitted.fit, carry_over=np.zeros(2, np.float32))
+    query = [data.conditions[row], asked("G2", 9.0), asked("G6", 12.0), asked("G2", 60.0), asked("G2", 3.0)]
     difference = np.subtract(
         *(FittedModel(replace(fitted._result, fit=f)).predict_conditions(query).mean for f in (shared, plain))
     )
+    first, second, last = (fitted.fit.residual[data.conditions.index(asked("G2", hours))] for hours in TIMES)
     np.testing.assert_allclose(difference[0], 0.5 * fitted.fit.residual[row], atol=1e-5)
-    nearest = data.conditions.index(asked("G2", 12.0))
-    np.testing.assert_allclose(difference[1], 0.5 * fitted.fit.residual[nearest], atol=1e-5)
+    np.testing.assert_allclose(difference[1], 0.25 * (first + second), atol=1e-5)
+    np.testing.assert_allclose(difference[3], 0.25 * last, atol=1e-5)
+    np.testing.assert_allclose(difference[4], 0.25 * first, atol=1e-5)
     assert not difference[2].any()
+
+
+def test_what_was_seen_in_parts_adds_the_residuals_of_its_parts_each_in_its_own_duration(fitted, data):
+    residual = dict(zip(data.conditions, fitted.fit.residual, strict=True))
+    query = conditions(
+        "edit G0 crispri 0.9 > edit G1 crispri 0.9 > wait 12h > harvest",
+        "edit G0 crispri 0.9 > medium M > wait 48h > harvest",
+        "medium M > wait 36h > edit G0 crispri 0.9 > wait 12h > harvest",
+    )
+    control = {hours: residual[asked("control", hours)] for hours in TIMES}
+    alone = {(name, hours): residual[asked(name, hours)] - control[hours] for name in EDITED for hours in TIMES}
+    in_medium = residual[asked("control", 48.0, medium="M")]
+    expected = [
+        control[12.0] + alone["G0", 12.0] + alone["G1", 12.0],
+        in_medium + alone["G0", 48.0],
+        in_medium + alone["G0", 12.0],
+    ]
+    ends = [replace(fitted.fit, compose=np.array([1.0, share], np.float32)) for share in (0.0, 1.0)]
+    less, more = (FittedModel(replace(fitted._result, fit=f)).predict_conditions(query).mean for f in ends)
+    np.testing.assert_allclose(more - less, expected, atol=1e-4)
+
+
+def test_composed_without_the_laws_interaction_is_the_sum_of_what_was_measured(fitted, data):
+    measured = dict(zip(data.conditions, data.mean, strict=True))
+    additive = replace(fitted.fit, compose=np.array([0.0, 1.0], np.float32))
+    query = conditions("edit G0 crispri 0.9 > edit G1 crispri 0.9 > wait 12h > harvest")
+    found = FittedModel(replace(fitted._result, fit=additive)).predict_conditions(query).mean[0]
+    control = measured[asked("control", 12.0)]
+    expected = measured[asked("G0", 12.0)] + measured[asked("G1", 12.0)] - control
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("step", [0, 1])

@@ -30,10 +30,13 @@ def by_hand(*laws, scale: Scale | None = None) -> FittedModel:
         members=ensemble(*laws, scale=scale),
         control=UNIT,
         residual=np.zeros((0, N_GENES)),
-        carry_over=np.zeros(()),
+        carry_over=np.zeros(2),
+        compose=np.array([1.0, 0.0]),
         trust=np.ones(2),
-        unseen=width,
         seen=width,
+        later=width,
+        parts=width,
+        unseen=width,
     )
     record = Record(
         config=replace(QUICK, n_members=len(laws), max_step_hours=0.05),
@@ -175,7 +178,8 @@ def test_a_gene_edited_in_both_protocols_and_unknown_names_are_refused():
 
 
 def test_the_operator_of_a_fitted_model_gives_its_predictions(fitted):
-    plain = FittedModel(replace(fitted._result, fit=replace(fitted.fit, carry_over=np.zeros((), np.float32))))
+    uncorrected = replace(fitted.fit, carry_over=np.zeros(2, np.float32), compose=np.array([1.0, 0.0], np.float32))
+    plain = FittedModel(replace(fitted._result, fit=uncorrected))
     protocols = ["edit G0 crispri 0.9 > wait 12h > medium M > wait 24h", "edit X > wait 48h", "wait settled"]
     for protocol in protocols:
         operator = plain.operator(protocol)

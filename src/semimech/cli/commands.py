@@ -145,7 +145,7 @@ def predict(
     experiments: Annotated[Path | None, typer.Option(help="experiments.tsv with the protocols.")] = None,
 ) -> None:
     """Predict protocols: one row per harvest, in the order asked."""
-    from semimech._files import replacing
+    from semimech._files import write_h5ad
     from semimech.experiment import parse_experiment, read_experiments
     from semimech.fit import load
     from semimech.pipeline import model_folder
@@ -155,8 +155,7 @@ def predict(
     asked = [parse_experiment(text) for text in query or []]
     asked += read_experiments(experiments) if experiments is not None else []
     prediction = load(model_folder(folder)).predict(asked)
-    with replacing(out) as temporary:
-        prediction.write_h5ad(temporary)
+    write_h5ad(prediction, out)
     typer.echo(f"{out}\t{prediction.n_obs} harvests\t{prediction.n_vars} genes")
 
 

@@ -25,9 +25,9 @@ from semimech.assumptions.catalogue import (
 from semimech.data.scale import Scale
 from semimech.experiment import Condition, Experiment, remaining_history
 from semimech.fit.config import FitConfig
+from semimech.fit.correct import Corrections
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
-from semimech.fit.pooling import Nested, anonymous, unedited
 from semimech.fit.record import Record, Result
 from semimech.fit.train import predict_members
 from semimech.model import (
@@ -42,7 +42,6 @@ from semimech.model import (
 )
 from semimech.predictor import AbstractDynamicPredictor, Prediction
 
-_SETTLED_HOURS = 1e9
 _PREDICTION_STEP_HOURS = 3.0
 
 
@@ -69,8 +68,7 @@ class FittedModel(AbstractDynamicPredictor):
         self.training = result.training
         self.record = result.record
         self._result = result
-        self._trained_genes = {edit.gene for condition in result.training for edit in condition.edits}
-        self._row = {condition: row for row, condition in enumerate(result.training)}
+        self._corrections = Corrections(result.fit, result.training)
 
     def predict(self, experiments: Sequence[Experiment]) -> ad.AnnData:
         """Predict every harvest of experiments, and say how each stands to what the model was trained on.
@@ -89,9 +87,9 @@ class FittedModel(AbstractDynamicPredictor):
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
         """Predict conditions: the mean of the members.
 
-        Seen edits carry over a share of their residual at the nearest harvest. Edits of genes that were not edited in
-        training are pooled with the predictions of an unknown edit and of no edit, as far as inner validation found that
-        to help.
+        What was seen carries over a share of its residual at the harvests around the time asked. What was seen in parts is
+        composed of them (`semimech.fit.compose`). Edits of genes that were not edited in training are pooled with the
+        predictions of an unknown edit and of no edit. All as far as was found to help on what was held out.
 
         Raises
         ------
@@ -101,20 +99,10 @@ class FittedModel(AbstractDynamicPredictor):
         conditions = [self.system.resolve(condition) for condition in conditions]
         raise_faults(DataError, "query", self.unknown_names(conditions))
         own = self._own(conditions)
-        rows = [row for row, c in enumerate(conditions) if not {e.gene for e in c.edits} <= self._trained_genes]
-        less = [change(conditions[row]) for change in (unedited, anonymous) for row in rows]
-        found = self._members_mean([*conditions, *less])
-        mean, less_edited = found[: len(conditions)], found[len(conditions) :]
-        nested = Nested(unedited=less_edited[: len(rows)], shared=less_edited[len(rows) :], specific=mean[rows])
-        mean[rows] = np.where(own[rows], mean[rows], nested.pooled(np.asarray(self.fit.trust)))
-        seen_edits = {condition.edits for condition in self.training}
-        is_seen = np.array([condition.edits in seen_edits for condition in conditions])
-        for row in np.flatnonzero(is_seen):
-            mean[row] += self._carried(conditions[row])
+        mean, kinds = self._corrections.predict(conditions, own, self._members_mean)
         change = mean - self.fit.control
-        width = np.where(
-            is_seen[:, None], self.fit.seen.half_width(change, own), self.fit.unseen.half_width(change, own)
-        )
+        widths = {kind: getattr(self.fit, kind).half_width(change, own) for kind in dict.fromkeys(kinds)}
+        width = np.array([widths[kind][row] for row, kind in enumerate(kinds)]).reshape(mean.shape)
         return Prediction(mean=mean, lower=mean - width, upper=mean + width)
 
     def advance(
@@ -232,15 +220,6 @@ class FittedModel(AbstractDynamicPredictor):
     def _members_mean(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
         members = predict_members(self.fit.members, make_plan(conditions, self.roster), self.solver)
         return np.asarray(members, np.float64).mean(axis=0)[: len(conditions)]
-
-    def _carried(self, condition: Condition) -> Float[np.ndarray, " gene"]:
-        """Share of the residual of the same edits and media at the nearest harvest, earlier ones first."""
-        same = [c for c in self.training if c.edits == condition.edits and c.media == condition.media]
-        if not same:
-            return np.zeros(len(self.genes))
-        late = min(condition.hours, _SETTLED_HOURS)
-        nearest = min(same, key=lambda c: (abs(min(c.hours, _SETTLED_HOURS) - late), c.hours))
-        return self.fit.carry_over * self.fit.residual[self._row[nearest]]
 
     def _own(self, conditions: Sequence[Condition]) -> np.ndarray:
         column = {gene: i for i, gene in enumerate(self.genes)}

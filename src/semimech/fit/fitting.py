@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from semimech._errors import ConfigError, DataError
 from semimech._files import replacing
@@ -21,12 +21,13 @@ from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.fitted import FittedModel, prediction_solver
+from semimech.fit.held_out import find_shares, held_out_tests
 from semimech.fit.problem import Problem, check_strength, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.select import Selection, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
-from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid
+from semimech.model import CellModel, ExponentialSolver, PriorNetwork, ScaleGrid, make_plan
 
 
 def fit(
@@ -95,16 +96,14 @@ def fit(
     selection = select(dataset, training, config, key=select_key)
     chosen = selection.chosen
     program = Program(strength=chosen.strength, n_factors=chosen.n_factors, config=config)
-    rows = [*_reweighted_edits(dataset, config), ~_last_time(dataset)]
-    turns = [*islice(cycle(selection.averaged), config.n_members), chosen]
-    runs = [run_weights(c, config, np.asarray(row, np.float32), problem) for c, row in zip(turns, rows, strict=True)]
+    tests = held_out_tests(dataset.conditions, has_composites=config.pooling == "validated", seed=config.seed)
+    shown = [*_reweighted_edits(dataset, config), *(~rows for rows in tests)]
+    turns = [*islice(cycle(selection.averaged), config.n_members), *([chosen] * len(tests))]
+    runs = [run_weights(c, config, np.asarray(row, np.float32), problem) for c, row in zip(turns, shown, strict=True)]
     keys = list(jax.random.split(fit_key, len(runs)))
     state = training.run(program, runs, keys, n_steps=config.n_steps, label="final fit")
-    models = training.models(state)
-    predicted = np.asarray(predict_members(models, problem.plan, prediction_solver(config)), np.float64)
-    predicted = predicted[:, : len(dataset.conditions)]
+    numbers = _numbers(dataset, training, selection, tests, training.models(state), config)
     members = jax.tree.map(lambda leaf: leaf[: config.n_members], state)
-    numbers = _numbers(dataset, training, selection, members, predicted)
     record = Record(
         config=config,
         chosen=chosen,
@@ -153,56 +152,52 @@ def _reweighted_edits(dataset: Dataset, config: FitConfig) -> list[Float[np.ndar
     return rows
 
 
-def _last_time(dataset: Dataset) -> np.ndarray:
-    """Edited conditions at their last time, where the same edits were harvested before."""
-    first = {c.edits: c.hours for c in sorted(dataset.conditions, key=_hours, reverse=True)}
-    last = {c.edits: c.hours for c in sorted(dataset.conditions, key=_hours)}
-    return np.array([bool(c.edits) and first[c.edits] < c.hours == last[c.edits] for c in dataset.conditions])
-
-
-def _hours(condition: Condition) -> float:
-    return condition.hours
-
-
 def _numbers(
     dataset: Dataset,
     training: Training,
     selection: Selection,
-    members: TrainState,
-    predicted: Float[np.ndarray, "run condition gene"],
+    tests: Sequence[Bool[np.ndarray, " condition"]],
+    models: CellModel,
+    config: FitConfig,
 ) -> Fit:
-    """Residuals, carry-over and calibrations; the last run held out the last time of each edit."""
+    """Residuals, what of them is carried over, and calibrations; the last models held conditions out."""
+    n_conditions, n_tests, solver = len(dataset.conditions), len(tests), prediction_solver(config)
+    predicted = np.asarray(predict_members(models, training.problem.plan, solver), np.float64)[:, :n_conditions]
+    n_members = len(predicted) - n_tests
     own = edited_genes(dataset)
     control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
-    residual = dataset.mean - predicted[:-1].mean(axis=0)
-    change = selection.held_out - control
-    is_unseen = np.isfinite(selection.held_out).all(axis=1)
+    residual = dataset.mean - predicted[:n_members].mean(axis=0)
     fitted = calibrate(residual, dataset.mean - residual - control, own)
-    unseen = calibrate(dataset.mean - selection.held_out, change, own) if is_unseen.any() else fitted
-    is_last, seen, carry_over = _last_time(dataset), fitted, 0.0
-    if is_last.any():
-        later = np.flatnonzero(is_last)
-        earlier = [_previous(dataset, int(row)) for row in later]
-        held_out = dataset.mean - predicted[-1]
-        before, after = held_out[earlier], held_out[later]
-        carry_over = float(np.clip((before * after).sum() / max((before**2).sum(), 1e-12), 0.0, 1.0))
-        seen = calibrate(after - carry_over * before, (dataset.mean - held_out - control)[later], own[later])
+    unseen = fitted
+    if np.isfinite(selection.held_out).all(axis=1).any():
+        unseen = calibrate(dataset.mean - selection.held_out, selection.held_out - control, own)
+
+    def ask(run: int) -> Callable[[Sequence[Condition]], Float[np.ndarray, "condition gene"]]:
+        model = jax.tree.map(lambda leaf: leaf[run : run + 1] if isinstance(leaf, jax.Array) else leaf, models)
+        return lambda asked: np.asarray(predict_members(model, make_plan(asked, training.roster), solver), np.float64)[
+            0, : len(asked)
+        ]
+
+    shares = find_shares(
+        dataset,
+        np.asarray(training.problem.weight, np.float64)[:n_conditions],
+        tests,
+        list(predicted[n_members:]),
+        [ask(n_members + number) for number in range(n_tests)],
+    )
+    later = shares.widths.get("later", fitted)
     return Fit(
-        members=training.models(members),
+        members=jax.tree.map(lambda leaf: leaf[:n_members] if isinstance(leaf, jax.Array) else leaf, models),
         control=dataset.control_mean().astype(np.float32),
         residual=residual.astype(np.float32),
-        carry_over=np.array(carry_over, np.float32),
+        carry_over=shares.carry_over.astype(np.float32),
+        compose=shares.compose.astype(np.float32),
         trust=np.array(selection.trust, np.float32),
+        seen=shares.widths.get("seen", later),
+        later=later,
+        parts=shares.widths.get("parts", unseen),
         unseen=unseen,
-        seen=seen,
     )
-
-
-def _previous(dataset: Dataset, row: int) -> int:
-    """The row of the same edits at the time before."""
-    condition = dataset.conditions[row]
-    rows = [r for r, c in enumerate(dataset.conditions) if c.edits == condition.edits and c.hours < condition.hours]
-    return max(rows, key=lambda r: dataset.conditions[r].hours)
 
 
 def _history(members: TrainState) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import Roster, ScaleGrid
 
-FORMAT = 2
+FORMAT = 3
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
@@ -94,6 +94,8 @@ def read_result(directory: Path) -> Result:
             raise ConfigError(
                 f"{directory}: format {about['format']} is newer than this version reads ({FORMAT}); upgrade"
             )
+        if about["format"] < FORMAT:
+            raise ConfigError(f"{directory}: format {about['format']} is of an unreleased version; fit again")
         config = read_config(directory / "settings.toml")
         roster = Roster(**{key: tuple(value) for key, value in about["roster"].items()})
         training = tuple(
@@ -181,8 +183,11 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         members=stacked,
         control=gene,
         residual=np.zeros((n_training, n_genes), np.float32),
-        carry_over=number,
+        carry_over=np.zeros(2, np.float32),
+        compose=np.zeros(2, np.float32),
         trust=np.zeros(2, np.float32),
-        unseen=calibration,
         seen=calibration,
+        later=calibration,
+        parts=calibration,
+        unseen=calibration,
     )

@@ -47,8 +47,8 @@ def order_effect(model: FittedModel, first: Protocol, second: Protocol, *, then:
     The difference is all that the order changes: also how long each edit has been in force by the end. What is done at one
     moment commutes; to ask about changes made one right after the other, let ``then`` do the waiting.
 
-    Both orders are predicted by the same laws, those of the members (`FittedModel.operator`), without the residuals that
-    `FittedModel.predict` carries over for edits seen in training: these belong to the order that was measured.
+    Both orders are predicted as `FittedModel.predict` does: by the laws of the members (`FittedModel.operator`), and with what
+    was measured of an order, or of its parts, beside them.
 
     The standard error of a difference adds in quadrature the spread of the members, which says how well the data determine
     the difference within the model, and the errors of the two predictions, which say how far the model was from
@@ -76,16 +76,18 @@ def order_effect(model: FittedModel, first: Protocol, second: Protocol, *, then:
     orders = (end @ b @ a, end @ a @ b)
     each = [model.scale.to_observed(np.maximum(o.members(o.unedited)[:, 0], 0.0)) for o in orders]
     difference = each[0] - each[1]
-    mean, error = difference.mean(axis=0), np.zeros(difference.shape[1])
+    either, error = np.mean(each, axis=1), np.zeros(difference.shape[1])
     if orders[0].condition != orders[1].condition:
         predicted = model.predict_conditions([o.condition for o in orders])
         misfit = (predicted.upper - predicted.lower) / (2.0 * _QUANTILE)
         error = np.sqrt(difference.var(axis=0, ddof=min(len(difference) - 1, 1)) + (misfit**2).sum(axis=0))
+        either = predicted.mean
+    mean = either[0] - either[1]
     table = pd.DataFrame(
         {
             "gene": list(model.genes),
-            "a_then_b": each[0].mean(axis=0),
-            "b_then_a": each[1].mean(axis=0),
+            "a_then_b": either[0],
+            "b_then_a": either[1],
             "difference": mean,
             "standard_error": error,
             "lower": mean - _QUANTILE * error,

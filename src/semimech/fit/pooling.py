@@ -43,20 +43,31 @@ def best_trust(
 
     A step that changes nothing is trusted. NaN, where nothing was held out, is left out.
     """
-    root = np.sqrt(weight)[..., None]
     steps = np.stack([nested.shared - nested.unedited, nested.specific - nested.shared], axis=-1)
-    rows = np.concatenate([root * steps, root * (truth - nested.unedited)[..., None]], axis=-1).reshape(-1, 3)
+    return best_shares(steps, truth - nested.unedited, weight)
+
+
+def best_shares(
+    steps: Float[np.ndarray, "condition gene step"],
+    target: Float[np.ndarray, "condition gene"],
+    weight: Float[np.ndarray, "condition gene"],
+) -> Float[np.ndarray, " step"]:
+    """Shares between 0 and 1 of steps whose sum is nearest to a target: bounded, weighted least squares.
+
+    A step that changes nothing has share 1. Rows with NaN are left out.
+    """
+    root, n_steps = np.sqrt(weight)[..., None], steps.shape[-1]
+    rows = np.concatenate([root * steps, root * target[..., None]], axis=-1).reshape(-1, n_steps + 1)
     rows = rows[np.isfinite(rows).all(axis=1)]
-    left, right = rows[:, :2], rows[:, 2]
+    left, right = rows[:, :-1], rows[:, -1]
     gram, moment = left.T @ left, left.T @ right
     is_still = np.diagonal(gram) <= 1e-9 * max(float(right @ right), 1e-12)
-    if is_still.all():
-        return np.ones(2)
-    moving = np.flatnonzero(~is_still)
-    factor = np.linalg.cholesky(gram[np.ix_(moving, moving)] + 1e-9 * np.trace(gram) * np.eye(len(moving)))
-    trust = np.ones(2)
-    trust[moving] = lsq_linear(factor.T, np.linalg.solve(factor, moment[moving]), bounds=(0.0, 1.0)).x
-    return trust
+    shares = np.ones(n_steps)
+    if not is_still.all():
+        moving = np.flatnonzero(~is_still)
+        factor = np.linalg.cholesky(gram[np.ix_(moving, moving)] + 1e-9 * np.trace(gram) * np.eye(len(moving)))
+        shares[moving] = lsq_linear(factor.T, np.linalg.solve(factor, moment[moving]), bounds=(0.0, 1.0)).x
+    return shares
 
 
 def anonymous(condition: Condition) -> Condition:

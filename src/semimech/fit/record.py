@@ -29,21 +29,28 @@ class Fit(eqx.Module):
     residual
         Observed minus fitted mean of each training condition.
     carry_over
-        Share of a seen edit's residual that is added at other times.
+        Shares of the residual of what was seen that are added at times between its harvests, and after the last.
+    compose
+        For what was seen in parts only: the share of what the law says beyond their sum, and that of the parts' residuals
+        (`semimech.fit.compose`).
     trust
         How far the prediction of an unseen edit goes from no edit to an edit of an unknown gene, and from there to its
         own, from inner validation.
-    unseen, seen
-        Calibration of intervals for edits that were not trained on, and for those that were.
+    seen, later, parts, unseen
+        Calibration of intervals: for what was seen, at times between its harvests and after the last; for what was seen
+        in parts; for edits that were not trained on.
     """
 
     members: CellModel
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
-    carry_over: Float[np.ndarray, ""]
+    carry_over: Float[np.ndarray, 2]
+    compose: Float[np.ndarray, 2]
     trust: Float[np.ndarray, 2]
-    unseen: Calibration
     seen: Calibration
+    later: Calibration
+    parts: Calibration
+    unseen: Calibration
 
 
 @dataclass(frozen=True, kw_only=True)

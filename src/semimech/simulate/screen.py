@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int, PRNGKeyArray
 
-from semimech._files import replacing
+from semimech._files import write_h5ad
 from semimech.experiment import Condition, Context, Edit, Experiment, Harvest, Period, SetMedia, Wait
 from semimech.simulate._random import generator
 from semimech.simulate.describe import describe_truth
@@ -177,8 +177,7 @@ def write_screen(adata: ad.AnnData, path: str | Path) -> None:
     ConfigError
         If the place cannot be written to.
     """
-    with replacing(path) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
+    write_h5ad(adata, path, compression="gzip")
 
 
 def allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int, PRNGKeyArray
 
-from semimech._files import replacing
+from semimech._files import any_strings, replacing
 from semimech.simulate._random import generator
 from semimech.simulate.describe import describe_truth
 from semimech.simulate.measurement import Batches, Measurement, draw_batches, draw_libraries
@@ -144,6 +144,7 @@ def _describe(file: h5py.File, obs: pd.DataFrame, var: pd.DataFrame, uns: dict[s
     elements: dict[str, Any] = {"obs": obs, "var": var, "uns": uns} | {
         name: {} for name in ("layers", "obsm", "varm", "obsp", "varp")
     }
-    for name, element in elements.items():
-        ad.io.write_elem(file, name, element)
+    with any_strings():
+        for name, element in elements.items():
+            ad.io.write_elem(file, name, element)
     file["layers"]["counts"] = file["X"]

@@ -1,0 +1,192 @@
+r"""Composed predictions: conditions whose parts were seen, each in its own duration.
+
+Of edits :math:`e` the parts are :math:`e` alone for as long as it was in force, and no edit at all. With predictions
+:math:`f`, and residuals :math:`r` (observed minus fitted) of parts that were harvested,
+
+.. math:: a = f_\varnothing + \sum_e (f_e - f_{\varnothing e}), \qquad
+          s = r_\varnothing + \sum_e (r_e - r_{\varnothing e}),
+
+the composed prediction is :math:`a + \lambda (f - a) + \kappa s`: what the law says beyond the sum of its parts, and
+what the parts were seen to do beyond the law, as far as held-out combinations bear out. :math:`\lambda = 0, \kappa = 1` is the
+additive prediction from what was measured, :math:`\lambda = 1, \kappa = 0` the law alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from semimech.experiment import Condition, Context, Edit, Period
+
+SETTLED_HOURS = 1e9
+Term: TypeAlias = tuple[float, Condition]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """Harvested conditions with their residuals, looked up by what was done in which order.
+
+    Parameters
+    ----------
+    conditions
+        What was harvested.
+    residual
+        Observed minus fitted, one row for each.
+    """
+
+    conditions: tuple[Condition, ...]
+    residual: Float[np.ndarray, "condition gene"]
+
+    def knows(self, condition: Condition) -> bool:
+        """Whether the same was done in the same order, for whatever times."""
+        return shape(condition) in self._rows
+
+    def is_beyond(self, condition: Condition) -> bool:
+        """Whether a known condition was harvested at no later time."""
+        return min(condition.hours, SETTLED_HOURS) > max(_hours(self.conditions[r]) for r in self._like(condition))
+
+    def residual_of(self, condition: Condition) -> Float[np.ndarray, " gene"]:
+        """Residual of a known condition, linear in time between harvests.
+
+        It grows from zero before the first harvest of cells that were kept in one context, and persists after the last.
+        """
+        rows = self._like(condition)
+        times = np.array([_hours(self.conditions[row]) for row in rows])
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], self.residual[[rows[i] for i in order]]
+        if len(shape(condition)) == 1 and times[0] > 0:
+            times, values = np.append(0.0, times), np.concatenate([np.zeros_like(values[:1]), values])
+        settled = times >= SETTLED_HOURS
+        if settled.any() and not settled.all() and not np.isinf(condition.hours):
+            times, values = times[~settled], values[~settled]
+        asked = min(condition.hours, SETTLED_HOURS)
+        right = int(np.clip(np.searchsorted(times, asked), 1, max(len(times) - 1, 1)))
+        if len(times) == 1 or asked <= times[0]:
+            return values[0]
+        share = np.clip((asked - times[right - 1]) / max(times[right] - times[right - 1], 1e-12), 0.0, 1.0)
+        return (1.0 - share) * values[right - 1] + share * values[right]
+
+    def terms(self, condition: Condition) -> tuple[Term, ...] | None:
+        """The parts of a condition of edits that were all seen, with their signs; ``None`` if one was not, or there is none.
+
+        An edit is taken from the media that the cells were in; else from all others in which it was seen, in equal shares.
+        """
+        found: list[Term] = [(1.0, merged(condition, _without_edits))]
+        for name in names_of(condition):
+            alone = self._alone(condition, name)
+            if not alone:
+                return None
+            for part in alone:
+                found += [(1.0 / len(alone), part), (-1.0 / len(alone), merged(part, _without_edits))]
+        return tuple(found) if len(found) > 1 else None
+
+    def sum_of_residuals(self, terms: Iterable[Term]) -> Float[np.ndarray, " gene"]:
+        """Residual of the parts; a part that was not harvested has none."""
+        known = [sign * self.residual_of(part) for sign, part in terms if self.knows(part)]
+        return np.sum(known, axis=0) if known else np.zeros(self.residual.shape[1])
+
+    def _alone(self, condition: Condition, name: tuple[str, str]) -> list[Condition]:
+        """An edit or a compound alone since it came into force, as it was seen."""
+        first = next(i for i, p in enumerate(condition.history) if any(_name(e) == name for e in p.context.edits))
+        since = Condition(history=condition.history[first:])
+
+        def alone(context: Context) -> Context:
+            doses = tuple(dose for dose in context.doses if name == ("compound", dose.compound))
+            return replace(context, edits=tuple(e for e in context.edits if _name(e) == name), doses=doses)
+
+        here = merged(since, alone)
+        itself = shape(condition)
+        if self.knows(here) and shape(here) != itself:
+            return [here]
+        kept = merged(since, lambda context: replace(alone(context), medium=None))
+        others = (merged(kept, partial(_in_medium, medium)) for medium in self._media)
+        return [other for other in others if self.knows(other) and shape(other) != itself]
+
+    @cached_property
+    def _media(self) -> tuple[str | None, ...]:
+        """All media, in order of appearance."""
+        return tuple(dict.fromkeys(p.context.medium for c in self.conditions for p in c.history))
+
+    @cached_property
+    def _rows(self) -> dict[tuple[Context, ...], list[int]]:
+        found: dict[tuple[Context, ...], list[int]] = {}
+        for row, condition in enumerate(self.conditions):
+            found.setdefault(shape(condition), []).append(row)
+        return found
+
+    def _like(self, condition: Condition) -> list[int]:
+        """Rows of the same shape whose times before the last change are nearest."""
+        rows = self._rows[shape(condition)]
+        before = [abs(_before(self.conditions[row]) - _before(condition)) for row in rows]
+        return [row for row, distance in zip(rows, before, strict=True) if distance <= min(before) + 1e-9]
+
+
+def shape(condition: Condition) -> tuple[Context, ...]:
+    """What was done, in order, without the times: contexts that lasted, neighbours different."""
+    return tuple(period.context for period in merged(condition, lambda context: context).history)
+
+
+def merged(condition: Condition, change: Callable[[Context], Context]) -> Condition:
+    """The condition with changed contexts, neighbours in one context joined, and none that did not last but the last."""
+    found: list[Period] = []
+    for period in condition.history:
+        period = replace(period, context=change(period.context))
+        if found and found[-1].context == period.context:
+            found[-1] = replace(found[-1], hours=found[-1].hours + period.hours)
+        else:
+            found.append(period)
+    lasting = [period for period in found if period.hours > 0]
+    return Condition(history=tuple(lasting or found[-1:]))
+
+
+def names_of(condition: Condition) -> list[tuple[str, str]]:
+    """What acts on the harvested cells or did before: edited genes by kind of edit, and compounds."""
+    edits = [_name(edit) for period in condition.history for edit in period.context.edits]
+    return list(dict.fromkeys(edits))
+
+
+def _name(edit: Edit) -> tuple[str, str]:
+    return ("compound", edit.compound) if edit.compound else (edit.kind, edit.gene)
+
+
+def _in_medium(medium: str | None, context: Context) -> Context:
+    return replace(context, medium=medium)
+
+
+def _without_edits(context: Context) -> Context:
+    return replace(context, edits=(), doses=())
+
+
+def _hours(condition: Condition) -> float:
+    return min(condition.hours, SETTLED_HOURS)
+
+
+def _before(condition: Condition) -> float:
+    """Hours before the last change."""
+    return float(sum(period.hours for period in merged(condition, lambda context: context).history[:-1]))
+
+
+def composed(
+    specific: Float[np.ndarray, " gene"],
+    additive: Float[np.ndarray, " gene"],
+    residual: Float[np.ndarray, " gene"],
+    shares: Float[np.ndarray, 2],
+) -> Float[np.ndarray, " gene"]:
+    """``additive + shares[0] (specific - additive) + shares[1] residual``."""
+    return additive + shares[0] * (specific - additive) + shares[1] * residual
+
+
+def held_out_composites(conditions: Sequence[Condition], *, seed: int) -> np.ndarray:
+    """Half of what was done in combination, at random, all times of it, where its parts were harvested alone."""
+    blank = np.zeros((len(conditions), 0))
+    seen = Seen(conditions=tuple(conditions), residual=blank)
+    shapes = [shape(condition) for condition in conditions]
+    composites = [each for each in dict.fromkeys(shapes) if seen.terms(conditions[shapes.index(each)]) is not None]
+    order = np.random.default_rng(seed).permutation(len(composites))
+    out = {composites[i] for i in order[: -(-len(composites) // 2)]}
+    return np.array([each in out for each in shapes], dtype=bool)

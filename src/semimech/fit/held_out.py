@@ -1,0 +1,151 @@
+"""What the last runs of a fit hold out, and what follows from it: shares of corrections, and calibrated intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from semimech.data import Dataset
+from semimech.experiment import Condition
+from semimech.fit.calibrate import Calibration, calibrate
+from semimech.fit.compose import Seen, held_out_composites, shape
+from semimech.fit.pooling import best_shares
+from semimech.fit.problem import edited_genes
+
+Means = Float[np.ndarray, "condition gene"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shares:
+    """Shares of corrections, and intervals after them, as in `semimech.fit.record.Fit`.
+
+    Parameters
+    ----------
+    carry_over
+        At times between harvests, and after the last.
+    compose
+        Of what the law says beyond the sum of parts, and of the parts' residuals.
+    widths
+        Calibrations of ``seen``, ``later`` and ``parts``, where there was something to calibrate on.
+    """
+
+    carry_over: Float[np.ndarray, 2]
+    compose: Float[np.ndarray, 2]
+    widths: dict[str, Calibration]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Tested:
+    """Held-out conditions of one kind: predictions of the laws, the steps that correct them, and rows of the data."""
+
+    rows: list[int]
+    start: list[Float[np.ndarray, " gene"]]
+    steps: list[Float[np.ndarray, "step gene"]]
+
+
+def held_out_tests(
+    conditions: Sequence[Condition], *, has_composites: bool, seed: int
+) -> list[Bool[np.ndarray, " condition"]]:
+    """Rows that each of the last runs holds out.
+
+    One holds out the last harvest of everything that was edited and harvested twice. Another holds out a harvest between
+    two others, and half of the combinations whose parts were seen alone (`held_out_composites`).
+
+    Parameters
+    ----------
+    conditions
+        Training conditions.
+    has_composites
+        Whether to hold out combinations.
+    seed
+        Which of them.
+    """
+    last, middle = np.zeros((2, len(conditions)), dtype=bool)
+    curves: dict[tuple[object, ...], list[int]] = {}
+    for row, condition in enumerate(conditions):
+        if not condition.is_control:
+            curves.setdefault(shape(condition), []).append(row)
+    for number, rows in enumerate(curves.values()):
+        times = np.array([conditions[row].hours for row in rows])
+        different = np.unique(times)
+        if len(different) > 1:
+            last[[row for row, time in zip(rows, times, strict=True) if time == different[-1]]] = True
+        if len(different) > 2:
+            time = different[1 + number % (len(different) - 2)]
+            middle[[row for row, each in zip(rows, times, strict=True) if each == time]] = True
+    composites = held_out_composites(conditions, seed=seed) if has_composites else np.zeros_like(middle)
+    return [rows for rows in (last, middle | composites) if rows.any()]
+
+
+def find_shares(
+    dataset: Dataset,
+    weight: Means,
+    tests: Sequence[Bool[np.ndarray, " condition"]],
+    predicted: Sequence[Means],
+    predict: Sequence[Callable[[Sequence[Condition]], Means]],
+) -> Shares:
+    """Shares of corrections that help most on what was held out, and intervals of what was then predicted.
+
+    Parameters
+    ----------
+    dataset
+        Training conditions.
+    weight
+        Weight of each value; edited genes are left out.
+    tests
+        Rows held out, from `held_out_tests`.
+    predicted
+        Means of all training conditions by the run of each test.
+    predict
+        The same run for other conditions.
+    """
+    kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "later", "parts")}
+    for out, means, ask in zip(tests, predicted, predict, strict=True):
+        _collect(kinds, dataset, out, means, ask)
+    own = edited_genes(dataset)
+    found, widths = {}, {}
+    for kind, tested in kinds.items():
+        if not tested.rows:
+            continue
+        rows, steps, start = tested.rows, np.stack(tested.steps), np.stack(tested.start)
+        truth, is_own = dataset.mean[rows], own[rows]
+        shares = best_shares(steps.transpose(0, 2, 1), truth - start, weight[rows] * ~is_own)
+        corrected = start + np.einsum("s,csg->cg", shares, steps)
+        control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
+        found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
+    later = found.get("later", np.zeros(1))
+    between = found.get("seen", later)
+    compose = found.get("parts", np.array([1.0, 0.0]))  # untested, the law alone: residuals of parts can be noise
+    return Shares(carry_over=np.concatenate([between, later]), compose=compose, widths=widths)
+
+
+def _collect(
+    kinds: dict[str, _Tested],
+    dataset: Dataset,
+    out: Bool[np.ndarray, " condition"],
+    means: Means,
+    ask: Callable[[Sequence[Condition]], Means],
+) -> None:
+    """Add what one run said of the conditions that it had not seen."""
+    kept = np.flatnonzero(~out)
+    seen = Seen(conditions=tuple(dataset.conditions[row] for row in kept), residual=(dataset.mean - means)[kept])
+    held = [(int(row), dataset.conditions[row]) for row in np.flatnonzero(out)]
+    terms = {row: found for row, c in held if not seen.knows(c) and (found := seen.terms(c)) is not None}
+    parts = [part for found in terms.values() for _, part in found]
+    of_parts = iter(ask(parts)) if parts else iter(())
+    for row, condition in held:
+        if row in terms:
+            additive = np.sum([sign * next(of_parts) for sign, _ in terms[row]], axis=0)
+            kind, start, residual = "parts", additive, seen.sum_of_residuals(terms[row])
+            steps = [means[row] - additive, residual]
+        elif seen.knows(condition):
+            kind = "later" if seen.is_beyond(condition) else "seen"
+            start, steps = means[row], [seen.residual_of(condition)]
+        else:
+            continue
+        kinds[kind].rows.append(row)
+        kinds[kind].start.append(start)
+        kinds[kind].steps.append(np.stack(steps))

@@ -1,0 +1,152 @@
+"""Parts of conditions, residuals between harvests, and what is held out to find their shares, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_data import condition, dataset
+
+from semimech.experiment import Condition, parse_experiment
+from semimech.fit.compose import Seen, composed, held_out_composites, merged, shape
+from semimech.fit.held_out import find_shares, held_out_tests
+
+RNG = np.random.default_rng(0)
+
+
+def asked(text: str) -> Condition:
+    return parse_experiment(f"{text} > harvest").conditions["harvest"]
+
+
+def seen(*texts: str) -> Seen:
+    conditions = tuple(asked(text) for text in texts)
+    return Seen(conditions=conditions, residual=RNG.normal(size=(len(conditions), 3)))
+
+
+def terms(known: Seen, text: str) -> list[tuple[float, Condition]] | None:
+    found = known.terms(asked(text))
+    return None if found is None else list(found)
+
+
+def test_a_double_is_made_of_its_singles_and_no_edit():
+    known = seen("edit A > wait 24h", "edit B > wait 48h")
+    no_edit, a, b = asked("wait 48h"), asked("edit A > wait 48h"), asked("edit B > wait 48h")
+    expected = [(1.0, no_edit), (1.0, a), (-1.0, no_edit), (1.0, b), (-1.0, no_edit)]
+    assert terms(known, "edit A > edit B > wait 48h") == expected
+
+
+def test_each_edit_counts_from_its_own_moment():
+    known = seen("edit A > wait 24h", "edit B > wait 48h")
+    found = terms(known, "edit A > wait 20h > edit B > wait 10h")
+    assert found[1:4:2] == [(1.0, asked("edit A > wait 30h")), (1.0, asked("edit B > wait 10h"))]
+
+
+def test_an_edit_seen_in_the_same_medium_is_taken_from_there_else_from_maintenance_medium():
+    query = "medium M > wait 24h > edit A > wait 12h"
+    far = seen("edit A > wait 24h", "medium M > wait 24h")
+    assert terms(far, query)[1:] == [(1.0, asked("edit A > wait 12h")), (-1.0, asked("wait 12h"))]
+    near = seen("edit A > wait 24h", "edit A > medium M > wait 24h")
+    assert terms(near, query)[1:] == [
+        (1.0, asked("edit A > medium M > wait 12h")),
+        (-1.0, asked("medium M > wait 12h")),
+    ]
+
+
+def test_an_edit_seen_in_other_media_only_is_their_mean():
+    known = seen("edit A > wait 24h", "medium N > edit A > wait 24h", "medium N > wait 24h", "medium M > wait 24h")
+    found = terms(known, "medium M > edit A > wait 12h")
+    assert found[0] == (1.0, asked("medium M > wait 12h"))
+    assert found[1:] == [
+        (0.5, asked("edit A > wait 12h")),
+        (-0.5, asked("wait 12h")),
+        (0.5, asked("medium N > edit A > wait 12h")),
+        (-0.5, asked("medium N > wait 12h")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["edit A > edit C > wait 24h", "edit A crispri 0.5 > wait 24h", "medium M > wait 24h", "edit A > wait 24h"],
+    ids=["an edit unseen", "another kind of edit", "no edit", "seen itself"],
+)
+def test_without_parts_that_were_seen_apart_there_is_no_composition(query):
+    assert terms(seen("edit A > wait 24h", "edit B > wait 24h"), query) is None
+
+
+def test_contexts_that_did_not_last_and_equal_neighbours_leave_no_trace_in_the_shape():
+    assert shape(asked("medium M > medium N > edit A > wait 24h")) == shape(asked("edit A > medium N > wait 1h"))
+    assert shape(asked("edit A > wait 2h > wait 3h")) == shape(asked("edit A > wait 1h"))
+    assert shape(asked("wait 2h > edit A > wait 3h")) != shape(asked("edit A > wait 3h"))
+    kept = merged(asked("wait 2h > edit A > wait 3h"), lambda context: context)
+    assert [period.hours for period in kept.history] == [2.0, 3.0]
+
+
+def test_a_residual_is_linear_in_time_from_zero_and_persists():
+    known = seen("edit A > wait 48h", "edit A > wait 24h")
+    late, early = known.residual
+    at = lambda hours: known.residual_of(asked(f"edit A > wait {hours}h"))
+    for hours, expected in [(12, 0.5 * early), (24, early), (30, 0.75 * early + 0.25 * late), (48, late), (96, late)]:
+        np.testing.assert_allclose(at(hours), expected, rtol=1e-12)
+    assert known.is_beyond(asked("edit A > wait 49h"))
+    assert not known.is_beyond(asked("edit A > wait 48h"))
+
+
+def test_a_residual_of_two_contexts_is_that_of_the_nearest_time_of_the_change_and_persists_before_its_first_harvest():
+    known = seen("edit A > wait 48h > medium M > wait 6h", "edit A > wait 10h > medium M > wait 6h")
+    np.testing.assert_array_equal(known.residual_of(asked("edit A > wait 40h > medium M > wait 2h")), known.residual[0])
+
+
+def test_settled_cells_are_apart_from_those_harvested_in_time():
+    known = seen("edit A > wait 24h", "edit A > wait settled")
+    np.testing.assert_array_equal(known.residual_of(asked("edit A > wait settled")), known.residual[1])
+    np.testing.assert_array_equal(known.residual_of(asked("edit A > wait 500h")), known.residual[0])
+
+
+def test_half_of_the_combinations_whose_parts_were_seen_are_held_out_at_all_times():
+    singles = [f"edit {gene} > wait {hours}h" for gene in "ABCD" for hours in (24, 48)]
+    doubles = [f"edit {pair[0]} > edit {pair[1]} > wait {hours}h" for pair in ("AB", "CD", "AE") for hours in (24, 48)]
+    conditions = [asked(text) for text in singles + doubles]
+    out = held_out_composites(conditions, seed=0)
+    assert not out[: len(singles)].any() and not out[-2:].any()
+    assert out.reshape(-1, 2).all(axis=1).sum() == out.sum() / 2 == 1
+
+
+def test_the_last_harvest_and_one_between_are_held_out_of_edited_curves_only():
+    conditions = [condition(name, hours) for name in ("control", "A", "B") for hours in (12.0, 24.0, 48.0, 72.0)]
+    last, between = held_out_tests(conditions, has_composites=True, seed=0)
+    assert [c.hours for c, out in zip(conditions, last, strict=True) if out] == [72.0, 72.0]
+    assert [c.hours for c, out in zip(conditions, between, strict=True) if out] == [24.0, 48.0]
+    assert held_out_tests([condition("A", 24.0), condition("control", 24.0)], has_composites=True, seed=0) == []
+
+
+@pytest.mark.parametrize("wanted", [(0.0, 1.0), (1.0, 0.0), (0.4, 0.7)])
+def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
+    """Laws are right on singles but for a residual each; doubles obey the composition exactly."""
+    names = ["control", *"ABCD", "A+B", "C+D", "A+C", "B+D"]
+    conditions = [condition(name, 24.0) for name in names]
+    law = dict(zip(conditions, RNG.normal(size=(len(names), 6)), strict=True))
+    residual = {c: RNG.normal(size=6) * (len(c.edits) == 1) for c in conditions}
+    single = {c.perturbation: c for c in conditions}
+    mean = []
+    for c in conditions:
+        if len(c.edits) < 2:
+            mean.append(law[c] + residual[c])
+            continue
+        parts = [single[edit.gene] for edit in c.edits]
+        control = law[single["control"]]
+        additive = control + sum(law[part] - control for part in parts)
+        mean.append(composed(law[c], additive, sum(residual[part] for part in parts), np.array(wanted)))
+    data = dataset(conditions, np.array(mean))
+    (test,) = held_out_tests(conditions, has_composites=True, seed=0)
+    assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
+    weight = np.ones(data.mean.shape)
+    predicted = np.array([law[c] for c in conditions])
+    shares = find_shares(data, weight, [test], [predicted], [lambda asked: np.array([law[c] for c in asked])])
+    np.testing.assert_allclose(shares.compose, wanted, atol=1e-5)
+    assert set(shares.widths) == {"parts"}
+    assert shares.widths["parts"].half_width(np.zeros((1, 6)), np.zeros((1, 6), bool)).max() < 1e-2
+
+
+def test_without_anything_held_out_nothing_is_carried_over_and_the_law_is_trusted():
+    data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
+    shares = find_shares(data, np.ones((2, 3)), [], [], [])
+    assert shares.carry_over.tolist() == [0.0, 0.0] and shares.compose.tolist() == [1.0, 0.0] and not shares.widths
