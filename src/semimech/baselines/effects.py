@@ -34,7 +34,7 @@ class Effects:
 
     dataset: Dataset
     _weights: dict[tuple[bytes, float], np.ndarray] = field(default_factory=dict, init=False, repr=False)
-    _controls: dict[tuple[Media, float], np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _controls: dict[object, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[Media, float], tuple[tuple[Edits, ...], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -51,7 +51,7 @@ class Effects:
 
     def matched_control(self, condition: Condition) -> Float[np.ndarray, " gene"]:
         """Mean of the unedited cells to compare a condition with."""
-        key = (condition.media, condition.hours)
+        key = self.dataset.system.comparison(condition)
         if key not in self._controls:
             self._controls[key] = self.dataset.matched_control(condition)
         return self._controls[key]

@@ -77,7 +77,7 @@ def check_controls_per_batch(screen: Screen) -> Iterable[CheckFinding]:
         condition = screen.annotation.conditions[screen.annotation.condition[np.flatnonzero(code == c)[0]]]
         media, hours = screen.annotation.system.comparison(condition)
         place = [batches[c // (screen.comparison.max() + 1)], *([media[-1]] if media[-1] else [])]
-        names.append(" ".join([*place, *([f"{hours:g} h"] if hours is not None else [])]) + f" ({n_controls[c]})")
+        names.append(" ".join([*place, *([f"{sum(hours):g} h"] if hours is not None else [])]) + f" ({n_controls[c]})")
     mend = "spread controls over all batches next time; here compare with edits of the same batch only"
     yield warned(
         "controls per batch",

@@ -124,10 +124,15 @@ class Condition:
 
     @property
     def perturbation(self) -> str:
-        """Edited genes, then compounds in the medium now or before, joined by ``+``; or ``"control"``."""
+        """What was done, joined by ``+``; or ``"control"``."""
+        return "+".join(self.agents) or CONTROL
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Edited genes, then compounds, in force at the harvest or before it."""
         genes = {edit.gene for period in self.history for edit in period.context.own_edits}
         compounds = {dose.compound for period in self.history for dose in period.context.doses}
-        return "+".join((*sorted(genes), *sorted(compounds))) or CONTROL
+        return (*sorted(genes), *sorted(compounds))
 
     @property
     def media(self) -> tuple[str | None, ...]:
