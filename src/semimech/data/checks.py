@@ -110,7 +110,8 @@ def check_confounding(screen: Screen) -> Iterable[CheckFinding]:
 def check_targets(screen: Screen) -> Iterable[CheckFinding]:
     """Whether the edited genes are among the measured ones."""
     genes = screen.annotation.genes
-    targets = sorted({e.gene for c in screen.annotation.conditions for e in c.edits})
+    periods = [period for condition in screen.annotation.conditions for period in condition.history]
+    targets = sorted({edit.gene for period in periods for edit in period.context.edits})
     unknown = [gene for gene in targets if gene not in set(genes)]
     if not unknown:
         yield passed("targets", f"all {len(targets)} edited genes are measured")

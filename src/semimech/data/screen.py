@@ -184,7 +184,7 @@ def _small_conditions(annotation: Annotation, min_cells: int | None) -> tuple[Ch
     if min_cells < 1:
         return (failed("cells per condition", f"min_cells={min_cells}", mend="it must be 1 or more"),)
     left = [c for c, size in zip(annotation.conditions, n, strict=True) if size >= min_cells]
-    if not any(c.edits for c in left):
+    if all(c.is_control for c in left):
         evidence = f"no edited condition has min_cells={min_cells} cells; the largest has {n.max()}"
         return (failed("cells per condition", evidence, mend="lower min_cells"),)
     return ()

@@ -118,6 +118,17 @@ class Condition:
         return self.context.medium
 
     @property
+    def washed_out(self) -> tuple[Edit, ...]:
+        """Edits by which compounds acted before and do not any more, once resolved; only compounds can be taken away.
+
+        Cells that were treated and then washed carry no edit, as cells that were never treated; this tells them apart.
+        """
+        acting = {(edit.gene, edit.compound) for edit in self.edits}
+        before = {edit for period in self.history for edit in period.context.edits if edit.compound}
+        ended = (edit for edit in before if (edit.gene, edit.compound) not in acting)
+        return tuple(sorted(ended, key=lambda edit: (edit.gene, edit.compound, edit.efficacy)))
+
+    @property
     def is_control(self) -> bool:
         """Whether the harvested cells carry no edit and never saw a compound."""
         return not any(period.context.edits or period.context.doses for period in self.history)
