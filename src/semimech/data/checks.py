@@ -10,6 +10,7 @@ import numpy as np
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
+from semimech.data.stationarity import check_control_movement
 
 FEW_CELLS = 20
 """Fewer cells than this give a mean that says little at usual depths."""
@@ -215,13 +216,14 @@ def check_doses(screen: Screen) -> Iterable[CheckFinding]:
             "doses",
             f"{screen.doses} different doses within single conditions, which are pooled",
             threatens="means of cells that were treated differently",
-            mend="name each dose as a perturbation of its own",
+            mend="say what the compounds act on with compounds=, or name each dose as a perturbation of its own",
         )
 
 
 CHECKS: tuple[Callable[[Screen], Iterable[CheckFinding]], ...] = (
     check_controls,
     check_stationary_controls,
+    check_control_movement,
     check_controls_per_batch,
     check_confounding,
     check_cells_per_condition,
