@@ -26,7 +26,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import Roster, ScaleGrid
 
-FORMAT = 2
+FORMAT = 3
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
