@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Transplant,
         Wait,
         parse_experiment,
+        read_compounds,
         read_experiments,
     )
     from semimech.fit import FitConfig, FittedModel, OrderEffect, fit, load, order_effect, read_config
@@ -51,6 +52,7 @@ _HOMES = {
     "order_effect": "semimech.fit",
     "parse_experiment": "semimech.experiment",
     "read": "semimech.data",
+    "read_compounds": "semimech.experiment",
     "read_config": "semimech.fit",
     "read_experiments": "semimech.experiment",
 }
@@ -84,6 +86,7 @@ __all__ = [
     "order_effect",
     "parse_experiment",
     "read",
+    "read_compounds",
     "read_config",
     "read_experiments",
 ]

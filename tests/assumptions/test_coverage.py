@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from semimech.assumptions import Harvested
@@ -162,3 +164,31 @@ def test_waiting_counts_where_cells_differentiate():
     assert (late.label, late.assumptions) == ("composed", (START_INDEPENDENT,))
     early = embryo.coverage(history("wait 24h > edit Z > wait 24h"))
     assert (early.label, early.axes) == ("extrapolated", ("edit",))
+
+
+def test_cells_that_were_treated_and_washed_are_not_cells_that_were_never_treated():
+    texts = ("wait 48h", "wait 72h", "dose blocker 2uM > wait 24h", "dose blocker 2uM > wait 72h")
+    washed = history("dose blocker 2uM > wait 24h > dose blocker 0uM > wait 48h")
+    never = history("wait 72h")
+    for system, label, axes in ((STEM, "extrapolated", ("protocol",)), (EMBRYO, "composed", ())):
+        harvested = Harvested(conditions=tuple(map(history, texts)), system=system)
+        assert harvested.coverage(never).label == "observed"
+        found = harvested.coverage(washed)
+        assert (found.label, found.axes, found.assumptions) == (label, axes, (START_INDEPENDENT,))
+    only_washed = Harvested(conditions=(washed,), system=STEM)
+    assert only_washed.coverage(washed).label == "observed"
+    assert only_washed.coverage(never).label == "extrapolated"
+
+
+def test_a_compound_washed_out_long_ago_is_no_combination_with_an_edit_made_alone():
+    screen = Harvested(
+        conditions=tuple(map(history, ("dose blocker 2uM > wait 24h", "edit B > wait 24h"))), system=STEM
+    )
+    asked = history("dose blocker 2uM > wait 24h > dose blocker 0uM > edit B > wait 24h")
+    found = screen.coverage(asked)
+    assert (found.label, found.assumptions) == ("composed", (START_INDEPENDENT,))
+
+
+def test_cells_in_vivo_do_not_wait_for_nothing():
+    harvested = Harvested(conditions=HARVESTED, system=replace(STEM, environment="in-vivo"))
+    assert harvested.coverage(history("wait 120h")).axes == ("time",)

@@ -7,34 +7,13 @@ import pytest
 import scipy.sparse as sp
 from small_data import condition, dataset
 
-from semimech._errors import DataError, ExperimentError
-from semimech.data import Cells, CellSystem
-from semimech.experiment import Compound, Dose, Edit, Experiment, Harvest, SetMedia, Wait
-
-SYSTEM = CellSystem(maintenance_medium="base", media=("M",))
+from semimech._errors import DataError
+from semimech.data import Cells
+from semimech.experiment import Dose, Edit, Experiment, Harvest, SetMedia, Wait
 
 
 def history(*steps):
     return Experiment(id="x", steps=(*steps, Harvest())).conditions["harvest"]
-
-
-def test_naming_the_maintenance_medium_changes_nothing():
-    edit, wait = Edit(gene="A"), Wait(hours=24)
-    assert SYSTEM.resolve(history(SetMedia(name="base"), edit, wait)) == history(edit, wait)
-    back = history(SetMedia(name="M"), wait, SetMedia(name="base"), wait)
-    assert SYSTEM.resolve(back).media == ("M", None)
-    assert SYSTEM.resolve(history(wait, SetMedia(name="base"), wait)) == history(Wait(hours=48))
-    assert SYSTEM.resolve(history(wait, SetMedia(name="base"))) == history(wait)
-
-
-def test_doses_are_resolved_with_the_compounds_of_the_system():
-    x = Compound(name="x", targets=("A",), ic50=2.0)
-    system = replace(SYSTEM, compounds=(x,))
-    found = system.resolve(history(SetMedia(name="base"), Dose(compound="x", concentration=2.0), Wait(hours=24)))
-    assert found.edits == (Edit(gene="A", kind="drug", efficacy=0.5, compound="x"),)
-    assert found.medium is None and system.resolve(found) == found
-    with pytest.raises(ExperimentError, match="compound 'y' is not known; known: x"):
-        system.resolve(history(Dose(compound="y", concentration=2.0), Wait(hours=24)))
 
 
 def test_cells_that_recover_from_a_compound_are_no_stationary_controls():
@@ -43,13 +22,6 @@ def test_cells_that_recover_from_a_compound_are_no_stationary_controls():
     data = dataset([history(wait), history(dosed, wait, removed, wait)], np.array([[0.0], [3.0]]))
     assert data.is_control.tolist() == data.is_stationary_control.tolist() == [True, False]
     assert data.control_mean() == 0.0
-
-
-def test_stationary_controls_match_all_times_and_others_their_own():
-    still, moved = history(Wait(hours=24)), history(SetMedia(name="M"), Wait(hours=24))
-    assert SYSTEM.comparison(still) == ((None,), None)
-    assert SYSTEM.comparison(moved) == (("M",), 24)
-    assert CellSystem(is_differentiating=True).comparison(still) == ((None,), 24)
 
 
 def test_controls_of_all_times_are_one_reference_weighted_by_their_cells():
@@ -65,6 +37,44 @@ def test_differentiating_cells_are_compared_with_controls_of_the_nearest_time():
         differentiating=True,
     )
     assert data.matched_control(data.conditions[2]) == 3
+
+
+@pytest.mark.parametrize("declared", [{"is_differentiating": True}, {"environment": "in-vivo"}])
+def test_moving_controls_are_matched_by_medium_and_time(declared):
+    names = [("control", 24, None), ("control", 48, None), ("control", 24, "M"), ("control", 48, "M"), ("A", 48, "M")]
+    conditions = [condition(p, t, medium=m) for p, t, m in names]
+    data = dataset(conditions, np.array([[1.0], [2.0], [4.0], [8.0], [0.0]]), media=("M",))
+    moving = replace(data, system=replace(data.system, **declared))
+    wanted = {("A", 24, None): 1, ("A", 48, None): 2, ("A", 24, "M"): 4, ("A", 48, "M"): 8}
+    for (p, t, m), mean in wanted.items():
+        assert moving.matched_control(condition(p, t, medium=m)) == mean
+    assert moving.matched_control(condition("A", 36, medium="M")) == 6  # both neighbours are as near
+    pooled = [data.matched_control(condition("A", t)) for t in (24.0, 36.0, 48.0)]
+    assert pooled == [1.5, 1.5, 1.5]
+
+
+def test_without_controls_of_its_medium_a_moving_cell_is_compared_with_those_of_the_nearest_time():
+    conditions = [condition("control", 24), condition("control", 48), condition("A", 48, medium="M")]
+    data = dataset(conditions, np.array([[1.0], [2.0], [0.0]]), media=("M",), differentiating=True)
+    assert data.matched_control(data.conditions[2]) == 2
+
+
+def test_controls_that_changed_medium_at_the_same_moment_are_the_match():
+    early = history(Wait(hours=12), SetMedia(name="M"), Wait(hours=36))
+    late = history(Wait(hours=24), SetMedia(name="M"), Wait(hours=24))
+    asked = history(Wait(hours=24), SetMedia(name="M"), Edit(gene="A"), Wait(hours=24))
+    data = dataset([early, late, asked], np.array([[1.0], [2.0], [0.0]]), media=("M",))
+    assert early.media == late.media == asked.media and early.hours == asked.hours
+    assert data.matched_control(asked) == 2
+
+
+def test_genes_other_than_those_declared_are_named():
+    data = dataset([condition("A", 24)], np.zeros((1, 2)))
+    assert replace(data, system=replace(data.system, genes=("G0", "G1"))).genes == ("G0", "G1")
+    with pytest.raises(DataError, match=r"not those declared in the system \(missing: G7; new: G1\)"):
+        replace(data, system=replace(data.system, genes=("G0", "G7")))
+    with pytest.raises(DataError, match="in another order"):
+        replace(data, system=replace(data.system, genes=("G1", "G0")))
 
 
 def test_without_controls_the_reference_is_the_mean_of_all_rows():

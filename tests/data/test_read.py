@@ -267,3 +267,29 @@ def test_compounds_of_a_table_of_experiments_become_edits_of_their_targets(tmp_p
     ]
     with pytest.raises(DataError, match="compound 'X' is not known; known: none"):
         dataset_from_anndata(data, experiments=tmp_path / "experiments.tsv")
+
+
+def test_the_system_is_declared_as_it_is_read():
+    data = screen(days=(0, 2))
+    found = dataset_from_anndata(data, environment="in-vivo", start="observed").system
+    assert (found.genes, found.environment, found.start) == (GENES, "in-vivo", "observed")
+    assert dataset_from_anndata(data).system.start_law == "settled"
+
+
+def test_declarations_that_cannot_be_are_faults_of_reading():
+    with pytest.raises(DataError, match="environment must be in-vitro or in-vivo, got 'abroad'"):
+        dataset_from_anndata(screen(), environment="abroad")
+    with pytest.raises(DataError, match="start='settled' cannot be"):
+        dataset_from_anndata(screen(), differentiating=True, start="settled")
+    with pytest.raises(
+        DataError, match="unedited cells harvested at time 0; there are none. Add them, or say start='learned'"
+    ):
+        dataset_from_anndata(screen(), start="observed")
+
+
+def test_the_medium_cells_are_kept_in_is_none_of_the_others():
+    data = screen()
+    data.obs["medium"] = np.resize(["base", "maintenance", "EPO"], data.n_obs)
+    with pytest.raises(DataError, match="'maintenance' is the maintenance medium and one of the other media"):
+        dataset_from_anndata(data)
+    assert dataset_from_anndata(data, maintenance_medium="base").system.media == ("EPO", "maintenance")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_data import condition, dataset
-from small_fits import EDITED, QUICK, TIMES, UNIT, asked, control_moments, linear_data
+from small_fits import EDITED, QUICK, TIMES, UNIT, asked, control_moments, linear_conditions, linear_data
 
 from semimech._errors import ConfigError, DataError
 from semimech.assumptions.catalogue import STATIONARY_CONTROLS
@@ -166,6 +166,34 @@ def test_a_model_whose_start_is_learned_survives_its_folder(wandering, tmp_path)
     query = [asked("G0", 24.0), asked("control", 0.0), asked("control", np.inf, medium="M")]
     np.testing.assert_array_equal(again.predict_conditions(query).mean, wandering.predict_conditions(query).mean)
     assert again.network().empty
+
+
+def test_in_vivo_nothing_is_steady_and_the_notes_say_why(world):
+    data = linear_data(world)
+    data = replace(data, system=replace(data.system, environment="in-vivo"))
+    settings = replace(QUICK, law="neural", **TINY)
+    with pytest.raises(ConfigError, match="'point': the system is declared in-vivo, and transplantation breaks"):
+        fit(data, replace(settings, steady_state="point"))
+    model = fit(data, replace(settings, steady_state="auto"))
+    assert model.record.chosen.strength == "none"
+    assert model.record.notes == (
+        "The system is declared in-vivo, and transplantation breaks the stationarity of unedited cells: "
+        "no steady-state loss is used.",
+    )
+
+
+def test_founders_observed_at_time_zero_are_where_experiments_start(world, tmp_path):
+    data = linear_data(
+        world, conditions=[asked("control", 0.0, medium="M"), *linear_conditions()], differentiating=True
+    )
+    mean = data.mean.copy()
+    mean[0] *= np.linspace(0.5, 2.0, len(UNIT))
+    data = replace(data, mean=mean, system=replace(data.system, start="observed"))
+    model = fit(data, replace(QUICK, law="neural", **TINY))
+    start = model.predict_conditions([asked("G6", 0.0)]).mean[0]
+    np.testing.assert_allclose(start, mean[0], rtol=1e-4)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict_conditions([asked("G6", 0.0)]).mean[0], start)
 
 
 @pytest.fixture(scope="module")

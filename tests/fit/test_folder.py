@@ -210,3 +210,20 @@ def test_a_system_with_compounds_and_its_dosed_conditions_come_back(fitted, tmp_
     again = load(tmp_path / "model")
     assert (again.system, again.training) == (system, training)
     assert again.predict_conditions(conditions).mean.shape == (2, len(fitted.genes))
+
+
+def test_a_declared_system_comes_back(fitted, tmp_path):
+    system = replace(
+        fitted.system, genes=fitted.genes, environment="in-vivo", start="observed", is_differentiating=True
+    )
+    FittedModel(replace(fitted._result, system=system)).save(tmp_path / "model")
+    assert load(tmp_path / "model").system == system
+
+
+def test_a_folder_from_before_a_declaration_existed_is_read_with_its_default(fitted, folder):
+    about = json.loads((folder / "model.json").read_text())
+    for name in ("genes", "environment", "start", "compounds"):
+        about["system"].pop(name)
+    (folder / "model.json").write_text(json.dumps(about))
+    assert load(folder).system == fitted.system
+    assert same_predictions(fitted, load(folder))

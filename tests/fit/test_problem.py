@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from small_data import condition, dataset
-from small_fits import N_GENES, TIMES, UNIT, asked, control_moments, linear_data
+from small_fits import N_GENES, TIMES, UNIT, asked, control_moments, linear_conditions, linear_data
 
-from semimech._errors import ConfigError
+from semimech._errors import ConfigError, DataError
 from semimech.data import ControlMoments, Dataset
 from semimech.data.dataset import Cells
 from semimech.data.scale import log1p_scale
@@ -146,6 +148,57 @@ def test_steady_state_losses_are_allowed_on_stationary_controls(data, strength):
 
 def test_moment_is_allowed_with_second_moments(world):
     check_strength(linear_data(world, control_moments=control_moments(np.eye(N_GENES))), "moment")
+
+
+@pytest.mark.parametrize("strength", ["point", "mean", "moment"])
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        ({"is_differentiating": True}, "declared differentiating, so unedited cells are not stationary"),
+        ({"environment": "in-vivo"}, "declared in-vivo, and transplantation breaks the stationarity of unedited cells"),
+    ],
+)
+def test_a_steady_state_loss_on_cells_that_move_is_an_error_that_says_why(world, strength, declared, why):
+    data = linear_data(world, control_moments=control_moments(np.eye(N_GENES)))
+    moving = replace(data, system=replace(data.system, **declared))
+    check_strength(data, strength)
+    with pytest.raises(ConfigError, match=why):
+        check_strength(moving, strength)
+    compiled = problem(moving)
+    assert compiled.controls is None and not compiled.is_start_known
+
+
+def founded(world, **declared):
+    """The linear data with the founders at time 0, at twice the level of the controls that follow."""
+    conditions = [asked("control", 0.0, medium="M"), *linear_conditions()]
+    data = linear_data(world, conditions=conditions)
+    mean = data.mean.copy()
+    mean[0] = 2.0 * data.mean[1]
+    return replace(data, mean=mean, system=replace(data.system, **declared))
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_known", "start"),
+    [
+        ({}, True, 1.0),
+        ({"start": "learned"}, False, 2.0),
+        ({"start": "observed"}, True, 2.0),
+        ({"is_differentiating": True}, False, 2.0),
+        ({"is_differentiating": True, "start": "observed"}, True, 2.0),
+        ({"environment": "in-vivo", "start": "observed"}, True, 2.0),
+    ],
+)
+def test_experiments_start_as_the_system_declares(world, declared, is_known, start):
+    compiled = problem(founded(world, **declared))
+    assert compiled.is_start_known == is_known
+    np.testing.assert_allclose(compiled.start, np.full(N_GENES, start), rtol=1e-5)
+    assert (compiled.controls is None) == ("is_differentiating" in declared or "environment" in declared)
+
+
+def test_a_start_declared_observed_that_was_not_is_an_error(world):
+    data = linear_data(world)
+    with pytest.raises(DataError, match="needs unedited cells harvested at time 0; there are none"):
+        problem(replace(data, system=replace(data.system, start="observed")))
 
 
 def test_every_reason_against_a_steady_state_loss_is_named(world):

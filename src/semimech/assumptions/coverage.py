@@ -87,7 +87,7 @@ class Harvested:
     def coverage(self, query: Condition) -> Coverage:
         """Hold a query against what was harvested.
 
-        Edits without efficacy are left out. Where the system does not differentiate, unedited cells in the maintenance
+        Edits without efficacy are left out. Where they are not declared to move, unedited cells in the maintenance
         medium are stationary, so that time spent as one of them before anything is done does not count.
         """
         asked = self.system.resolve(query)
@@ -218,7 +218,7 @@ def _reduced(condition: Condition, system: CellSystem) -> Condition:
         if history and history[-1].context == context:
             hours += history.pop().hours
         history.append(Period(context=context, hours=hours))
-    if not system.is_differentiating and history[0].context == Context():
+    if system.is_stationary and history[0].context == Context():
         history = history[1:] or [Period(context=Context(), hours=0.0)]
     return Condition(history=tuple(history))
 

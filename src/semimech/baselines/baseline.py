@@ -49,11 +49,16 @@ class AbstractBaseline(AbstractDynamicPredictor):
         Name in tables.
     assumptions
         What the baseline takes for granted.
+    knows_recovery
+        Whether cells whose compounds were washed out are predicted by other harvests of their course.
     """
 
-    def __init__(self, effects: Effects, *, name: str, assumptions: tuple[Assumption, ...]) -> None:
+    def __init__(
+        self, effects: Effects, *, name: str, assumptions: tuple[Assumption, ...], knows_recovery: bool = True
+    ) -> None:
         super().__init__(name=name, genes=effects.dataset.genes, assumptions=assumptions)
         self.effects = effects
+        self.knows_recovery = knows_recovery
 
     @abc.abstractmethod
     def changes(self, question: Question) -> Float[np.ndarray, "perturbation gene"]:
@@ -62,15 +67,20 @@ class AbstractBaseline(AbstractDynamicPredictor):
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
         """Predict conditions, one row each; never below what an abundance of zero looks like.
 
-        Cells whose compounds were washed out are predicted as their matched control.
+        Cells whose compounds were washed out are predicted from other harvests of their course (`Effects.recovery`), and
+        by the edits that they still carry where there is none: as their matched control if they carry none.
         """
         resolved = [self.effects.dataset.system.resolve(condition) for condition in conditions]
         mean = np.zeros((len(resolved), len(self.genes)))
-        groups: dict[tuple[Media, float, float], list[int]] = {}
+        groups: dict[tuple[Media, object, float], list[int]] = {}
         for row, condition in enumerate(resolved):
             mean[row] = self.effects.matched_control(condition)
-            if condition.edits:
-                groups.setdefault((condition.media, condition.hours, hours_edited(condition)), []).append(row)
+            recovery = self.effects.recovery(condition) if self.knows_recovery and condition.washed_out else None
+            if recovery is not None:
+                mean[row] += recovery
+            elif condition.edits:
+                control = self.effects.dataset.system.comparison(condition), condition.hours
+                groups.setdefault((condition.media, control, hours_edited(condition)), []).append(row)
         for (media, _, hours), rows in groups.items():
             made = tuple(resolved[row].edits for row in rows)
             mean[rows] += self.changes(Question(made=made, media=media, hours=hours, control=mean[rows[0]].copy()))

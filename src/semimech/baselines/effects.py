@@ -24,7 +24,8 @@ class Effects:
     """Changes of edited conditions against their matched controls, looked up by edits, media and time.
 
     Time is counted from the first edit. Between harvests a change is interpolated linearly, before the first
-    harvest it grows from zero (if there are controls to say what zero is), after the last it persists.
+    harvest it grows from zero (if there are controls to say what zero is), after the last it persists. Cells whose
+    compounds were washed out are neither controls nor edited: they are looked up by their whole course.
 
     Parameters
     ----------
@@ -34,15 +35,16 @@ class Effects:
 
     dataset: Dataset
     _weights: dict[tuple[bytes, float], np.ndarray] = field(default_factory=dict, init=False, repr=False)
-    _controls: dict[tuple[Media, float], np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _controls: dict[object, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[Media, float], tuple[tuple[Edits, ...], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
 
     @cached_property
     def rows(self) -> Int[np.ndarray, " edited"]:
-        """Rows of conditions in the data set that carry an edit at the harvest."""
-        return np.array([r for r, condition in enumerate(self.dataset.conditions) if condition.edits], dtype=int)
+        """Rows of conditions in the data set that carry an edit at the harvest, and no mark of a compound washed out."""
+        conditions = self.dataset.conditions
+        return np.array([r for r, c in enumerate(conditions) if c.edits and not c.washed_out], dtype=int)
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:
@@ -51,7 +53,7 @@ class Effects:
 
     def matched_control(self, condition: Condition) -> Float[np.ndarray, " gene"]:
         """Mean of the unedited cells to compare a condition with."""
-        key = (condition.media, condition.hours)
+        key = self.dataset.system.comparison(condition)
         if key not in self._controls:
             self._controls[key] = self.dataset.matched_control(condition)
         return self._controls[key]
@@ -114,6 +116,26 @@ class Effects:
         curves = [rows for (made, _), rows in self._rows_of.items() if made == edits]
         return np.mean([self._at(rows, hours) for rows in curves], axis=0) if curves else None
 
+    def recovery(self, condition: Condition) -> Float[np.ndarray, " gene"] | None:
+        """Change of cells whose compounds were washed out, between harvests of their very course; it persists after the last.
+
+        The cells at the wash, if they were harvested, are the first point. ``None`` if nothing of the course was.
+        """
+        *before, last = condition.history
+        rows, hours = [], []
+        for row, made in enumerate(self.dataset.conditions):
+            *earlier, now = made.history
+            if earlier == before and now.context == last.context:
+                rows.append(row)
+                hours.append(now.hours)
+            elif list(made.history) == before:
+                rows.append(row)
+                hours.append(0.0)
+        if not rows:
+            return None
+        control = np.array([self.matched_control(self.dataset.conditions[row]) for row in rows])
+        return time_weights(np.array(hours), last.hours, from_zero=False) @ (self.dataset.mean[rows] - control)
+
     def table(self, media: Media, hours: float) -> tuple[tuple[Edits, ...], Float[np.ndarray, "perturbation gene"]]:
         """Changes of every training perturbation at one time: those made in these media, or all if none was."""
         key = (media, hours)
@@ -150,8 +172,10 @@ class Effects:
         """Mean change over training perturbations like these edits, each without its own targets.
 
         Alike are perturbations of as many genes by the same kinds of edit; without any, all of as many genes;
-        without any, all. A gene that every one of them targets is taken not to change.
+        without any, all. A gene that every one of them targets is taken not to change. No edit has no effect.
         """
+        if not edits:
+            return np.zeros(len(self.dataset.genes))
         made, change = self.table(media, hours)
         if not made:
             return np.zeros(len(self.dataset.genes))

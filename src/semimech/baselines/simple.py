@@ -17,7 +17,7 @@ class NoChange(AbstractBaseline):
     """The matched control, with each edit's own target set to what such edits leave of it (`TargetLoss`)."""
 
     def __init__(self, effects: Effects) -> None:
-        super().__init__(effects, name="no change", assumptions=(INSTANTANEOUS,))
+        super().__init__(effects, name="no change", assumptions=(INSTANTANEOUS,), knows_recovery=False)
 
     def changes(self, question: Question) -> Float[np.ndarray, "perturbation gene"]:
         """Zero except for the targets."""

@@ -9,8 +9,11 @@ from pathlib import Path
 from semimech._errors import SemimechError
 from semimech.cli.commands import app
 from semimech.cli.order import order
+from semimech.cli.predict import predict
+from semimech.cli.simulate import simulate
 
-app.command()(order)
+for command in (simulate, predict, order):
+    app.command()(command)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""

@@ -1,4 +1,4 @@
-"""One thin command per verb: parse, call the library, print the result."""
+"""Commands on a data file, one thin function per verb: parse, call the library, print the result."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semimech._errors import ConfigError, ExperimentError
 from semimech._version import __version__
 from semimech.cli import options as o
 from semimech.cli.display import Display
@@ -42,44 +41,6 @@ def semimech(
 
 
 @app.command()
-def simulate(
-    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
-    preset: Annotated[
-        str, typer.Option(help="World and design: ipsc_maintenance, endoderm_differentiation or drug_combination.")
-    ] = "ipsc_maintenance",
-    genes: Annotated[int | None, typer.Option(min=2, help="Genes in the panel.")] = None,
-    edits: Annotated[int | None, typer.Option(min=1, help="Genes edited, or compounds.")] = None,
-    doubles: Annotated[int | None, typer.Option(min=0, help="Pairs of them.")] = None,
-    cells: Annotated[int | None, typer.Option(min=1, help="Cells per edited condition.")] = None,
-    control_cells: Annotated[int | None, typer.Option(min=1, help="Unedited cells per day and medium.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the world and of all noise.")] = 0,
-) -> None:
-    """Simulate a screen whose truth is known; what is not given is as the preset has it."""
-    import jax
-
-    from semimech.experiment import write_experiments
-    from semimech.simulate import PRESETS, simulate_screen, write_screen
-
-    presets = {make.__name__: make for make in PRESETS}
-    if preset not in presets:
-        raise ConfigError(f"unknown preset {preset!r}; known: {', '.join(presets)}")
-    sizes = {"n_genes": genes, "n_edits": edits, "n_doubles": doubles, "cells": cells, "control_cells": control_cells}
-    world_key, screen_key = jax.random.split(jax.random.key(seed))
-    with Display() as display:
-        try:
-            given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
-            world, design = presets[preset](**given, key=world_key)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        display.say(f"simulating {len(design.conditions)} conditions of {len(world.genes)} genes")
-        adata = simulate_screen(world, design, key=screen_key)
-        write_screen(adata, out)
-        if not design.is_told_by_names:
-            write_experiments(design.experiments, out.with_suffix(".experiments.tsv"))
-    typer.echo(f"{out}\t{adata.n_obs} cells\t{adata.n_vars} genes")
-
-
-@app.command()
 def check(
     data: o.Data,
     perturbation_key: o.PerturbationKey = None,
@@ -91,8 +52,11 @@ def check(
     maintenance_medium: o.MaintenanceMedium = None,
     edit_kind: o.EditKind = "knockout",
     differentiating: o.Differentiating = False,
+    environment: o.Environment = None,
+    start: o.Start = None,
     min_cells: o.MinCells = None,
     experiments: o.Experiments = None,
+    compounds: o.Compounds = None,
 ) -> None:
     """Check a data set; exit 1 if it cannot be used as it is."""
     from semimech.data import check
@@ -115,8 +79,11 @@ def fit(
     maintenance_medium: o.MaintenanceMedium = None,
     edit_kind: o.EditKind = "knockout",
     differentiating: o.Differentiating = False,
+    environment: o.Environment = None,
+    start: o.Start = None,
     min_cells: o.MinCells = None,
     experiments: o.Experiments = None,
+    compounds: o.Compounds = None,
     config: o.Settings = None,
     prior: o.Prior = None,
     prior_use: o.PriorUse = "soft",
@@ -136,30 +103,6 @@ def fit(
 
 
 @app.command()
-def predict(
-    folder: Annotated[Path, typer.Argument(help="Folder of a fitted model, or of a run.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
-    query: Annotated[
-        list[str] | None, typer.Option(help='Protocol, as "edit GATA1 knockout > wait 120h > harvest"; repeatable.')
-    ] = None,
-    experiments: Annotated[Path | None, typer.Option(help="experiments.tsv with the protocols.")] = None,
-) -> None:
-    """Predict protocols: one row per harvest, in the order asked."""
-    from semimech._files import write_h5ad
-    from semimech.experiment import parse_experiment, read_experiments
-    from semimech.fit import load
-    from semimech.pipeline import model_folder
-
-    if not query and experiments is None:
-        raise ExperimentError("nothing asked: give --query or --experiments")
-    asked = [parse_experiment(text) for text in query or []]
-    asked += read_experiments(experiments) if experiments is not None else []
-    prediction = load(model_folder(folder)).predict(asked)
-    write_h5ad(prediction, out)
-    typer.echo(f"{out}\t{prediction.n_obs} harvests\t{prediction.n_vars} genes")
-
-
-@app.command()
 def evaluate(
     data: o.Data,
     out: o.Out,
@@ -172,8 +115,11 @@ def evaluate(
     maintenance_medium: o.MaintenanceMedium = None,
     edit_kind: o.EditKind = "knockout",
     differentiating: o.Differentiating = False,
+    environment: o.Environment = None,
+    start: o.Start = None,
     min_cells: o.MinCells = None,
     experiments: o.Experiments = None,
+    compounds: o.Compounds = None,
     config: o.Settings = None,
     prior: o.Prior = None,
     prior_use: o.PriorUse = "soft",
@@ -221,8 +167,11 @@ def run(
     maintenance_medium: o.MaintenanceMedium = None,
     edit_kind: o.EditKind = "knockout",
     differentiating: o.Differentiating = False,
+    environment: o.Environment = None,
+    start: o.Start = None,
     min_cells: o.MinCells = None,
     experiments: o.Experiments = None,
+    compounds: o.Compounds = None,
     config: o.Settings = None,
     prior: o.Prior = None,
     prior_use: o.PriorUse = "soft",

@@ -49,9 +49,16 @@ class Display:
 
     def fit(self, label: str, done: int, total: int) -> None:
         """Move the bar of a set of runs."""
+        self._move(label, done, total, unit="steps")
+
+    def cells(self, done: int, total: int) -> None:
+        """Move the bar of cells written."""
+        self._move("writing", done, total, unit="cells")
+
+    def _move(self, label: str, done: int, total: int, *, unit: str) -> None:
         if not self._console.is_terminal:
             if done >= total:
-                self.say(f"  {label}: {total} steps")
+                self.say(f"  {label}: {total} {unit}")
             return
         if label not in self._tasks:
             self._tasks[label] = self._progress.add_task(label, total=total)

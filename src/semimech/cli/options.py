@@ -22,9 +22,20 @@ EditKind: TypeAlias = Annotated[str, typer.Option(help="Kind of the edits: knock
 Differentiating: TypeAlias = Annotated[
     bool, typer.Option("--differentiating", help="Unedited cells change with time: no steady-state loss.")
 ]
+Environment: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="in-vitro (the default), or in-vivo: in a host since time 0, so no steady-state loss."),
+]
+Start: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="How unedited cells start: settled, observed (those of time 0) or learned.", show_default=False),
+]
 MinCells: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Leave out conditions of fewer cells.")]
 Experiments: TypeAlias = Annotated[
     Path | None, typer.Option(help="experiments.tsv that obs['experiment'] and obs['harvest'] refer to.")
+]
+Compounds: TypeAlias = Annotated[
+    Path | None, typer.Option(help="compounds.tsv: what the compounds act on that were dosed, see the manual.")
 ]
 Settings: TypeAlias = Annotated[Path | None, typer.Option("--config", help="Settings of the fit (TOML).")]
 Prior: TypeAlias = Annotated[
@@ -43,7 +54,7 @@ Resume: TypeAlias = Annotated[bool, typer.Option("--resume", help="Go on from th
 
 READING = (
     *("perturbation_key", "control", "time_key", "time_unit", "batch_key", "medium_key", "maintenance_medium"),
-    *("edit_kind", "differentiating", "min_cells", "experiments"),
+    *("edit_kind", "differentiating", "environment", "start", "min_cells", "experiments", "compounds"),
 )
 """Options that say how to read a data file: the arguments of `semimech.read`."""
 

@@ -2,7 +2,7 @@
 
 from semimech.data.batching import Minibatch, matched_minibatches
 from semimech.data.bulk import dataset_from_means
-from semimech.data.dataset import Cells, CellSystem, ControlMoments, Dataset
+from semimech.data.dataset import Cells, ControlMoments, Dataset
 from semimech.data.joint import joint_splits
 from semimech.data.quality import check
 from semimech.data.read import dataset_from_anndata, read
@@ -18,6 +18,7 @@ from semimech.data.split import (
     unseen_medium,
     unseen_time,
 )
+from semimech.data.system import CellSystem
 
 __all__ = [
     "CellSystem",

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from semimech._errors import ExperimentError
-from semimech.data.dataset import CellSystem
+from semimech._errors import DataError, ExperimentError
+from semimech.data.doses import read_doses
 from semimech.data.findings import CheckFinding, failed, listed, passed, suggestion
 from semimech.data.labels import Perturbations, read_perturbations
 from semimech.data.media import Media, read_media
 from semimech.data.schema import Keys, field, find_column, recognise
+from semimech.data.system import CellSystem
 from semimech.data.times import Times, read_times
-from semimech.experiment import EDIT_KINDS, Condition, Edit, Experiment, Harvest, SetMedia, Step, Wait
+from semimech.experiment import (
+    EDIT_KINDS,
+    Condition,
+    Dose,
+    Edit,
+    Experiment,
+    Harvest,
+    SetMedia,
+    Step,
+    Wait,
+    read_compounds,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +96,22 @@ def annotate(obs: pd.DataFrame, var: pd.DataFrame, keys: Keys) -> tuple[Annotati
     faults += problems
     if faults or perturbations is None or media is None:
         return None, tuple(faults)
-    conditions, condition, problems = _make_conditions(perturbations, times, media, keys.edit_kind)
+    system, problems = make_system(obs, media.names, maintenance=media.maintenance, keys=keys)
+    known = [] if system is None else [compound.name for compound in system.compounds]
+    doses, faulty = read_doses(obs.get(columns.get("dose_value")), perturbations, known)
+    if system is None or faulty:
+        return None, (*problems, *faulty)
+    conditions, condition, problems = _make_conditions(perturbations, times, media, doses, known, keys.edit_kind)
     if problems:
         return None, problems
+    conditions = tuple(map(system.resolve, conditions))
     batches, batch = read_batches(found["batch"], len(obs))
     return Annotation(
         conditions=conditions,
         condition=condition,
         batches=batches,
         batch=batch,
-        system=make_system(obs, conditions, maintenance=media.maintenance, keys=keys),
+        system=system,
         columns=columns,
         genes=perturbations.genes,
         findings=(*perturbations.findings, *media.findings, _time_note(times, columns)),
@@ -112,6 +130,7 @@ def _find_columns(
         ("hours", keys.time_key, "time_key"),
         ("medium", keys.medium_key, "medium_key"),
         ("batch", keys.batch_key, "batch_key"),
+        ("dose_value", None, "the column of doses"),
     ):
         column, problems = find_column(obs, name, key, argument=argument)
         faults += problems
@@ -126,18 +145,27 @@ def _find_columns(
 
 
 def _make_conditions(
-    perturbations: Perturbations, times: Times | None, media: Media, kind: str
+    perturbations: Perturbations,
+    times: Times | None,
+    media: Media,
+    doses: Float[np.ndarray, " cell"],
+    compounds: Collection[str],
+    kind: str,
 ) -> tuple[tuple[Condition, ...], Int[np.ndarray, " cell"], tuple[CheckFinding, ...]]:
     """Conditions, the index of each cell's condition, and the faults of labels that cannot be edits."""
     hours = np.full(len(media.code), math.inf) if times is None else times.hours
-    table = pd.DataFrame({"edit": perturbations.code, "medium": media.code, "hours": hours})
+    table = pd.DataFrame({"edit": perturbations.code, "medium": media.code, "hours": hours, "dose": doses})
     codes = table.groupby(list(table.columns), sort=False).ngroup().to_numpy()
     first = np.unique(codes, return_index=True)[1]
     made, faults = [], {}
     for row in first:
-        genes = perturbations.edits[perturbations.code[row]]
+        names = perturbations.edits[perturbations.code[row]]
+        given: list[Step] = [
+            Dose(compound=name, concentration=float(doses[row])) for name in names if name in compounds
+        ]
         try:
-            made.append(_condition(genes, media.names[media.code[row]], float(hours[row]), kind))
+            given += [Edit(gene=n, kind=kind) for n in names if n not in compounds]  # type: ignore[arg-type]
+            made.append(_condition(given, media.names[media.code[row]], float(hours[row])))
         except ExperimentError as error:
             faults[str(error)] = failed("perturbation labels", str(error), mend="Rename the label in obs")
     if faults:
@@ -157,12 +185,10 @@ def pool_conditions(
     return tuple(unique), np.array([index[c] for c in conditions], dtype=int)[codes]
 
 
-def _condition(genes: tuple[str, ...], medium: str | None, hours: float, kind: str) -> Condition:
+def _condition(given: list[Step], medium: str | None, hours: float) -> Condition:
     steps: list[Step] = [] if medium is None else [SetMedia(name=medium)]
-    steps += [Edit(gene=gene, kind=kind) for gene in genes]  # type: ignore[arg-type]
-    return Experiment(id="+".join(genes) or "control", steps=(*steps, Wait(hours=hours), Harvest())).conditions[
-        "harvest"
-    ]
+    protocol = Experiment(id="cells", steps=(*steps, *given, Wait(hours=hours), Harvest()))
+    return protocol.conditions["harvest"]
 
 
 def read_batches(column: pd.Series | None, n_cells: int) -> tuple[tuple[str, ...], Int[np.ndarray, " cell"]]:
@@ -173,17 +199,28 @@ def read_batches(column: pd.Series | None, n_cells: int) -> tuple[tuple[str, ...
     return tuple(map(str, names)), codes.astype(int)
 
 
-def make_system(obs: pd.DataFrame, conditions: tuple[Condition, ...], *, maintenance: str, keys: Keys) -> CellSystem:
-    """What is declared about the cells."""
+def make_system(
+    obs: pd.DataFrame, media: Iterable[str | None], *, maintenance: str, keys: Keys
+) -> tuple[CellSystem | None, tuple[CheckFinding, ...]]:
+    """What is declared about the cells, ``None`` if it cannot be, and the faults."""
     column = recognise(field("obs", "cell_type"), [str(c) for c in obs.columns])
     names: Sequence[object] = () if column is None else list(obs[column].dropna().unique())
-    return CellSystem(
-        name=str(names[0]) if len(names) == 1 else "cells",
-        maintenance_medium=maintenance,
-        media=tuple(sorted({m for c in conditions for m in c.media if m is not None})),
-        is_differentiating=keys.differentiating,
-        compounds=keys.compounds,
-    )
+    try:
+        compounds = keys.compounds if isinstance(keys.compounds, tuple) else read_compounds(keys.compounds)
+        system = CellSystem(
+            name=str(names[0]) if len(names) == 1 else "cells",
+            maintenance_medium=maintenance,
+            media=tuple(sorted({medium for medium in media if medium is not None})),
+            is_differentiating=keys.differentiating,
+            environment=keys.environment,
+            start=keys.start,
+            compounds=compounds,
+        )
+    except DataError as error:
+        return None, (failed("cell system", str(error), mend=""),)
+    except ExperimentError as error:
+        return None, (failed("compounds table", str(error), mend="See the columns of compounds.tsv in the manual"),)
+    return system, ()
 
 
 def _time_note(times: Times | None, columns: dict[str, str]) -> CheckFinding:

@@ -108,7 +108,7 @@ def control_pools(dataset: Dataset, cells: Cells) -> dict[tuple[int, object], In
             continue
         media, hours = names[int(k)]
         n = int((~is_control & (cells.batch == b) & (kind == k)).sum())
-        where = f"medium {media[-1] or 'maintenance'}" + ("" if hours is None else f", {hours:g} h")
+        where = f"medium {media[-1] or 'maintenance'}" + ("" if hours is None else f", {sum(hours):g} h")
         faults.append(f"batch {int(b)} has {n} edited cells but no control cell to match ({where})")
     if faults:
         faults = [f"{fault}. Leave these cells out, or use means instead of minibatches" for fault in faults]

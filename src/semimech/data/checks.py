@@ -10,6 +10,7 @@ import numpy as np
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
+from semimech.data.stationarity import check_control_movement
 
 FEW_CELLS = 20
 """Fewer cells than this give a mean that says little at usual depths."""
@@ -77,7 +78,7 @@ def check_controls_per_batch(screen: Screen) -> Iterable[CheckFinding]:
         condition = screen.annotation.conditions[screen.annotation.condition[np.flatnonzero(code == c)[0]]]
         media, hours = screen.annotation.system.comparison(condition)
         place = [batches[c // (screen.comparison.max() + 1)], *([media[-1]] if media[-1] else [])]
-        names.append(" ".join([*place, *([f"{hours:g} h"] if hours is not None else [])]) + f" ({n_controls[c]})")
+        names.append(" ".join([*place, *([f"{sum(hours):g} h"] if hours is not None else [])]) + f" ({n_controls[c]})")
     mend = "spread controls over all batches next time; here compare with edits of the same batch only"
     yield warned(
         "controls per batch",
@@ -110,7 +111,8 @@ def check_confounding(screen: Screen) -> Iterable[CheckFinding]:
 def check_targets(screen: Screen) -> Iterable[CheckFinding]:
     """Whether the edited genes are among the measured ones."""
     genes = screen.annotation.genes
-    targets = sorted({e.gene for c in screen.annotation.conditions for e in c.edits})
+    periods = [period for condition in screen.annotation.conditions for period in condition.history]
+    targets = sorted({edit.gene for period in periods for edit in period.context.edits})
     unknown = [gene for gene in targets if gene not in set(genes)]
     if not unknown:
         yield passed("targets", f"all {len(targets)} edited genes are measured")
@@ -214,13 +216,14 @@ def check_doses(screen: Screen) -> Iterable[CheckFinding]:
             "doses",
             f"{screen.doses} different doses within single conditions, which are pooled",
             threatens="means of cells that were treated differently",
-            mend="name each dose as a perturbation of its own",
+            mend="say what the compounds act on with compounds=, or name each dose as a perturbation of its own",
         )
 
 
 CHECKS: tuple[Callable[[Screen], Iterable[CheckFinding]], ...] = (
     check_controls,
     check_stationary_controls,
+    check_control_movement,
     check_controls_per_batch,
     check_confounding,
     check_cells_per_condition,

@@ -11,62 +11,10 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
 from semimech._errors import DataError, raise_faults
+from semimech.data.findings import listed
 from semimech.data.scale import Scale
-from semimech.experiment import Compound, Condition, Period, resolve_doses
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellSystem:
-    """What is declared about the cells before any data are seen.
-
-    Parameters
-    ----------
-    name
-        Name of the system, for instance a cell line.
-    maintenance_medium
-        The medium in which unedited cells are kept; it is ``None`` in the contexts of experiments.
-    media
-        The other media, sorted.
-    is_differentiating
-        Whether unedited cells move in the maintenance medium. A steady-state loss needs them not to.
-    compounds
-        What the compounds that experiments dose do.
-    """
-
-    name: str = "cells"
-    maintenance_medium: str = "maintenance"
-    media: tuple[str, ...] = ()
-    is_differentiating: bool = False
-    compounds: tuple[Compound, ...] = ()
-
-    def resolve(self, condition: Condition) -> Condition:
-        """The condition as in data sets: the maintenance medium written as ``None``, doses with the edits they act by.
-
-        A query may name the maintenance medium; asked and measured histories are then equal.
-
-        Raises
-        ------
-        ExperimentError
-            If a compound was dosed that the system does not know.
-        """
-        history: list[Period] = []
-        for period in condition.history:
-            context, hours = period.context, period.hours
-            if context.medium == self.maintenance_medium:
-                context = replace(context, medium=None)
-            if history and history[-1].context == context:
-                hours += history.pop().hours
-            history.append(Period(context=context, hours=hours))
-        return resolve_doses(Condition(history=tuple(history)), self.compounds)
-
-    def comparison(self, condition: Condition) -> tuple[tuple[str | None, ...], float | None]:
-        """What a control must share with a condition to be its match: media, and time where controls move.
-
-        Unedited cells that do not differentiate and never left the maintenance medium are stationary: controls
-        of all times match, and the time is ``None``.
-        """
-        is_pooled = condition.media == (None,) and not self.is_differentiating
-        return condition.media, None if is_pooled else condition.hours
+from semimech.data.system import CellSystem
+from semimech.experiment import Condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +134,13 @@ class Dataset:
         unknown = {m for c in self.conditions for m in c.media if m is not None} - set(self.system.media)
         if unknown:
             faults.append(f"media {sorted(unknown)} are not declared in the system")
+        if self.system.genes and self.system.genes != self.genes:
+            declared, found = set(self.system.genes), set(self.genes)
+            lacking, new = sorted(declared - found), sorted(found - declared)
+            said = "; ".join(
+                f"{what}: {listed(names)}" for what, names in (("missing", lacking), ("new", new)) if names
+            )
+            faults.append(f"genes are not those declared in the system ({said or 'in another order'})")
         raise_faults(DataError, f"Dataset {self.name!r}", faults)
 
     @cached_property
@@ -231,18 +186,29 @@ class Dataset:
     def control_rows(self, condition: Condition) -> Int[np.ndarray, " row"]:
         """Rows of unedited cells to compare a condition with; none if the data set has no such cells.
 
-        Non-differentiating cells that stay in the maintenance medium are compared with controls of all times;
-        otherwise with controls of the same media at the nearest time; without any, with those of `control_mean`.
+        Stationary cells that stay in the maintenance medium are compared with controls of all times. Otherwise a
+        control must have been in the same media for the same times; without any, those of the same media at the nearest
+        time stand in, and without these, those of `control_mean`, at the nearest time where they move.
         """
         pooled = self.is_stationary_control if self.is_stationary_control.any() else self.is_control
-        if condition.media == (None,) and not self.system.is_differentiating:
+        wanted = self.system.comparison(condition)
+        if wanted[1] is None:
             return np.flatnonzero(pooled)
-        rows = np.array([r for r in np.flatnonzero(self.is_control) if self.conditions[r].media == condition.media])
-        if not len(rows):
-            return np.flatnonzero(pooled)
+        controls = np.flatnonzero(self.is_control)
+        same = np.array([r for r in controls if self.system.comparison(self.conditions[r]) == wanted], dtype=int)
+        if len(same):
+            return same
+        alike = np.array([r for r in controls if self.conditions[r].media == condition.media], dtype=int)
+        if len(alike):
+            return self._nearest(alike, condition.hours)
+        rows = np.flatnonzero(pooled)
+        return rows if self.system.is_stationary or not len(rows) else self._nearest(rows, condition.hours)
+
+    def _nearest(self, rows: Int[np.ndarray, " row"], hours: float) -> Int[np.ndarray, " nearest"]:
+        """The rows at the time nearest to one asked; settled cells are later than all others."""
         with np.errstate(invalid="ignore"):
-            distance = np.nan_to_num(np.abs(self.hours[rows] - min(condition.hours, self.hours[rows].max())), nan=0.0)
-        return rows[[int(np.argmin(distance))]]
+            distance = np.nan_to_num(np.abs(self.hours[rows] - min(hours, self.hours[rows].max())), nan=0.0)
+        return rows[distance == distance.min()]
 
     def matched_control(self, condition: Condition) -> Float[np.ndarray, " gene"]:
         """Mean of unedited cells to compare a condition with: over `control_rows`, or `control_mean` without any."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -61,7 +63,9 @@ def annotate_by_experiment(
     if faults:
         return None, tuple(faults)
     maintenance = keys.maintenance_medium or "maintenance"
-    system = make_system(obs, (), maintenance=maintenance, keys=keys)
+    system, problems = make_system(obs, (), maintenance=maintenance, keys=keys)
+    if system is None:
+        return None, problems
     try:
         made = [system.resolve(by_id[id].conditions[label]) for id, label in unique]
     except ExperimentError as error:
@@ -70,6 +74,7 @@ def annotate_by_experiment(
     if all(c.is_control for c in conditions):
         mend = "name the edits in the table of experiments"
         return None, (failed("edited cells", "no cell of the file was edited", mend=mend),)
+    media = tuple(sorted({m for c in conditions for m in c.media if m is not None}))
     batches, batch = read_batches(None if batch_column is None else obs[batch_column], len(obs))
     columns = {"experiment": id_column} | ({"harvest": harvest_column} if harvest_column else {})
     return Annotation(
@@ -77,7 +82,7 @@ def annotate_by_experiment(
         condition=condition,
         batches=batches,
         batch=batch,
-        system=make_system(obs, conditions, maintenance=maintenance, keys=keys),
+        system=replace(system, media=media),
         columns=columns | ({"batch": batch_column} if batch_column else {}),
         genes=tuple(map(str, var.index)),
         findings=(passed("experiments table", f"{len(set(ids))} experiments joined from {keys.experiments}"),),

@@ -32,7 +32,7 @@ def joint_splits(dataset: Dataset, *, n_folds: int = 3, seed: int = 0) -> tuple[
     edited = ~dataset.is_control
     times = np.unique(dataset.hours[edited])
     is_last = edited & (dataset.hours == times[-1]) & (len(times) > 1)
-    is_single = np.array([len(c.edits) < 2 for c in dataset.conditions])
+    is_single = np.array([len(c.agents) < 2 for c in dataset.conditions])
     splits = []
     for whole in by_edit:
         other = np.zeros(len(is_single), dtype=bool)
@@ -41,7 +41,7 @@ def joint_splits(dataset: Dataset, *, n_folds: int = 3, seed: int = 0) -> tuple[
         held[whole.test] = True
         train = other & is_single & ~is_last
         trained = {c.perturbation for c, kept in zip(dataset.conditions, train, strict=True) if kept}
-        known = np.array([{e.gene for e in c.edits} <= trained for c in dataset.conditions])
+        known = np.array([set(c.agents) <= trained for c in dataset.conditions])
         questions = {
             "unseen_edit": held & ~is_last,
             "unseen_time": other & is_single & is_last & known,

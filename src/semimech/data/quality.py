@@ -28,9 +28,11 @@ def check(
     edit_kind: str = "knockout",
     maintenance_medium: str | None = None,
     differentiating: bool = False,
+    environment: str = "in-vitro",
+    start: str | None = None,
     experiments: str | Path | None = None,
     min_cells: int | None = None,
-    compounds: Sequence[Compound] = (),
+    compounds: str | Path | Sequence[Compound] = (),
 ) -> pd.DataFrame:
     """Check a data set.
 
@@ -40,7 +42,7 @@ def check(
         An ``.h5ad`` file, a ``.zarr`` folder, or the object itself.
     perturbation_key, control, time_key, time_unit, batch_key, medium_key
         See `semimech.data.read.read`.
-    edit_kind, maintenance_medium, differentiating, experiments, min_cells, compounds
+    edit_kind, maintenance_medium, differentiating, environment, start, experiments, min_cells, compounds
         See `semimech.data.read.read`.
 
     Returns
@@ -59,9 +61,11 @@ def check(
         edit_kind=edit_kind,
         maintenance_medium=maintenance_medium,
         differentiating=differentiating,
+        environment=environment,
+        start=start,
         experiments=experiments,
         min_cells=min_cells,
-        compounds=tuple(compounds),
+        compounds=compounds if isinstance(compounds, str | Path) else tuple(compounds),
     )
     try:
         adata = data if isinstance(data, ad.AnnData) else open_anndata(data)

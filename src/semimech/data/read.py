@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
@@ -35,9 +36,11 @@ def read(
     edit_kind: str = "knockout",
     maintenance_medium: str | None = None,
     differentiating: bool = False,
+    environment: str = "in-vitro",
+    start: str | None = None,
     experiments: str | Path | None = None,
     min_cells: int | None = None,
-    compounds: Sequence[Compound] = (),
+    compounds: str | Path | Sequence[Compound] = (),
 ) -> Dataset:
     """Read a perturbation data set from a file.
 
@@ -60,13 +63,16 @@ def read(
         Name of the medium that cells are kept in; see `semimech.data.media.read_media` for the default.
     differentiating
         Whether unedited cells move in the maintenance medium. Controls are then matched by time.
+    environment, start
+        Whether the cells are ``"in-vitro"`` or ``"in-vivo"``, and the law of unedited cells at time 0: see `CellSystem`.
     experiments
         Path of an ``experiments.tsv`` to join through ``obs["experiment"]`` and ``obs["harvest"]``, instead of the
         columns of perturbation, time and medium.
     min_cells
         Leave out conditions of fewer cells. By default a condition of a single cell is an error.
     compounds
-        What the compounds do that ``experiments.tsv`` doses.
+        What compounds do: path of a ``compounds.tsv``, or records. They are dosed by ``experiments.tsv``, or named as
+        perturbations with their dose in ``obs["dose_value"]``.
 
     Returns
     -------
@@ -89,6 +95,8 @@ def read(
         edit_kind=edit_kind,
         maintenance_medium=maintenance_medium,
         differentiating=differentiating,
+        environment=environment,
+        start=start,
         experiments=experiments,
         min_cells=min_cells,
         compounds=compounds,
@@ -108,9 +116,11 @@ def dataset_from_anndata(
     edit_kind: str = "knockout",
     maintenance_medium: str | None = None,
     differentiating: bool = False,
+    environment: str = "in-vitro",
+    start: str | None = None,
     experiments: str | Path | None = None,
     min_cells: int | None = None,
-    compounds: Sequence[Compound] = (),
+    compounds: str | Path | Sequence[Compound] = (),
     name: str = "data",
 ) -> Dataset:
     """Read a perturbation data set that is in memory already; it is not changed.
@@ -121,7 +131,7 @@ def dataset_from_anndata(
         Cells by genes.
     perturbation_key, control, time_key, time_unit, batch_key, medium_key
         See `read`.
-    edit_kind, maintenance_medium, differentiating, experiments, min_cells, compounds
+    edit_kind, maintenance_medium, differentiating, environment, start, experiments, min_cells, compounds
         See `read`.
     name
         Name of the data set in tables and messages.
@@ -141,9 +151,11 @@ def dataset_from_anndata(
         edit_kind=edit_kind,
         maintenance_medium=maintenance_medium,
         differentiating=differentiating,
+        environment=environment,
+        start=start,
         experiments=experiments,
         min_cells=min_cells,
-        compounds=tuple(compounds),
+        compounds=compounds if isinstance(compounds, str | Path) else tuple(compounds),
     )
     screen, faults = read_screen(adata, keys)
     raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])
@@ -171,7 +183,7 @@ def pool(screen: Screen, *, name: str) -> Dataset:
         standard_error=moments.standard_error,
         n_cells=moments.n_cells,
         scale=measurement.scale,
-        system=annotation.system,
+        system=replace(annotation.system, genes=annotation.genes),
         halves=moments.halves,
         control_moments=_control_moments(screen),
         cells=Cells(

@@ -61,9 +61,11 @@ class Keys:
     edit_kind: str = "knockout"
     maintenance_medium: str | None = None
     differentiating: bool = False
+    environment: str = "in-vitro"
+    start: str | None = None
     experiments: str | Path | None = None
     min_cells: int | None = None
-    compounds: tuple[Compound, ...] = ()
+    compounds: str | Path | tuple[Compound, ...] = ()
 
 
 def missing_values(column: pd.Series) -> str:
@@ -166,7 +168,7 @@ FIELDS: tuple[Field, ...] = (
         place="obs",
         name="dose_value",
         use="read",
-        meaning="dose of a drug; doses are not told apart yet, which a check reports",
+        meaning="dose of a compound of compounds.tsv: a number of µM, or a number with its unit (500nM)",
         aliases=("dose", "concentration"),
     ),
     Field(

@@ -137,6 +137,7 @@ def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[Che
     )
     if annotation is not None:
         faults += _small_conditions(annotation, keys.min_cells)
+        faults += _unknown_start(annotation)
     if faults or annotation is None or measurement is None:
         return None, faults
     screen = Screen(
@@ -183,10 +184,15 @@ def _small_conditions(annotation: Annotation, min_cells: int | None) -> tuple[Ch
     if min_cells < 1:
         return (failed("cells per condition", f"min_cells={min_cells}", mend="it must be 1 or more"),)
     left = [c for c, size in zip(annotation.conditions, n, strict=True) if size >= min_cells]
-    if not any(c.edits for c in left):
+    if all(c.is_control for c in left):
         evidence = f"no edited condition has min_cells={min_cells} cells; the largest has {n.max()}"
         return (failed("cells per condition", evidence, mend="lower min_cells"),)
     return ()
+
+
+def _unknown_start(annotation: Annotation) -> tuple[CheckFinding, ...]:
+    evidence = annotation.system.start_fault(annotation.conditions)
+    return (failed("start", evidence, mend="add them, or say start='learned'"),) if evidence else ()
 
 
 def _drop_small(screen: Screen, min_cells: int | None) -> Screen:

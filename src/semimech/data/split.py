@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +43,14 @@ class Split:
 def unseen_edit(
     dataset: Dataset, *, n_folds: int = 5, seed: int = 0, test_combinations: bool = False
 ) -> tuple[Split, ...]:
-    """Hold out genes: all conditions that carry one of them leave training, its single edits are the test.
+    """Hold out genes and compounds: all conditions that edit a gene of theirs leave training, they alone are the test.
 
     Parameters
     ----------
     dataset
         Data set.
     n_folds
-        Number of folds over the genes that are edited alone, at most one per gene.
+        Number of folds over the genes that are edited, and compounds that are dosed, alone; at most one for each.
     seed
         Draws the folds.
     test_combinations
@@ -58,10 +58,11 @@ def unseen_edit(
     """
     carried, is_single = _carried(dataset), _is_single(dataset)
     splits = []
-    for fold, genes in enumerate(_gene_folds(dataset, n_folds, seed)):
+    for fold, names in enumerate(_folds(dataset, n_folds, seed)):
+        genes = _targets(dataset, names)
         has_held_out = np.array([not carried[r].isdisjoint(genes) for r in range(len(carried))])
         test = has_held_out if test_combinations else has_held_out & is_single
-        splits.append(_split("unseen_edit", ~has_held_out, test, fold, genes, seed))
+        splits.append(_split("unseen_edit", ~has_held_out, test, fold, names, seed))
     return _usable(dataset, splits)
 
 
@@ -76,8 +77,8 @@ def unseen_time(dataset: Dataset, *, seed: int = 0) -> tuple[Split, ...]:
     for fold, hours in enumerate(times[:0:-1]):
         at_time = edited & (dataset.hours == hours)
         train = ~edited | (edited & (dataset.hours != hours))
-        known = {_edits_and_media(dataset, int(r)) for r in np.flatnonzero(train)}
-        test = at_time & np.array([_edits_and_media(dataset, r) in known for r in range(len(edited))])
+        known = {_course(dataset, int(r)) for r in np.flatnonzero(train)}
+        test = at_time & np.array([_course(dataset, r) in known for r in range(len(edited))])
         splits.append(_split("unseen_time", train, test, fold, (_hours_name(hours),), seed))
     return _usable(dataset, splits)
 
@@ -120,9 +121,8 @@ def unseen_combination(dataset: Dataset, *, n_folds: int = 1, seed: int = 0) -> 
     seed
         Draws the folds.
     """
-    singles = _single_genes(dataset)
-    carried = _carried(dataset)
-    combinations = sorted({c.perturbation for c in dataset.conditions if len(c.edits) > 1})
+    singles = _single_agents(dataset)
+    combinations = sorted({c.perturbation for c in dataset.conditions if len(c.agents) > 1})
     asked = [name for name in combinations if set(name.split("+")) <= set(singles)]
     if not asked:
         return ()
@@ -132,7 +132,7 @@ def unseen_combination(dataset: Dataset, *, n_folds: int = 1, seed: int = 0) -> 
     for fold, chosen in enumerate(np.array_split(order, min(n_folds, len(asked)))):
         held_out = tuple(sorted(asked[i] for i in chosen))
         test = np.isin(names, held_out)
-        train = ~test & np.array([len(c) < 2 or n_folds > 1 for c in carried])
+        train = ~test & np.array([len(c.agents) < 2 or n_folds > 1 for c in dataset.conditions])
         splits.append(_split("unseen_combination", train, test, fold, held_out, seed))
     return _usable(dataset, splits)
 
@@ -194,7 +194,10 @@ def check_leakage(dataset: Dataset, split: Split) -> None:
 def _leaks_gene(dataset: Dataset, split: Split, row: int) -> bool:
     """Whether a row carries a held-out gene; without names, a gene that is tested alone."""
     carried = _carried(dataset)
-    genes = set(split.held_out) or set().union(*(carried[r] for r in split.test if len(carried[r]) == 1))
+    names = split.held_out or {
+        name for r in split.test if len(dataset.conditions[r].agents) == 1 for name in dataset.conditions[r].agents
+    }
+    genes = _targets(dataset, names)
     return not carried[row].isdisjoint(genes)
 
 
@@ -225,21 +228,28 @@ def _carried(dataset: Dataset) -> list[frozenset[str]]:
 
 
 def _is_single(dataset: Dataset) -> Bool[np.ndarray, " condition"]:
-    return np.array([len(genes) == 1 for genes in _carried(dataset)], dtype=bool)
+    return np.array([len(c.agents) == 1 for c in dataset.conditions], dtype=bool)
 
 
-def _single_genes(dataset: Dataset) -> list[str]:
-    return sorted({gene for genes in _carried(dataset) if len(genes) == 1 for gene in genes})
+def _single_agents(dataset: Dataset) -> list[str]:
+    """Genes edited and compounds dosed alone."""
+    return sorted({c.agents[0] for c in dataset.conditions if len(c.agents) == 1})
 
 
-def _gene_folds(dataset: Dataset, n_folds: int, seed: int) -> list[tuple[str, ...]]:
-    genes = _single_genes(dataset)
+def _targets(dataset: Dataset, names: Collection[str]) -> set[str]:
+    """The genes among some names, and those that the compounds among them act on."""
+    acting = (e for c in dataset.conditions for period in c.history for e in period.context.edits)
+    return {*names, *(edit.gene for edit in acting if edit.compound in names)}
+
+
+def _folds(dataset: Dataset, n_folds: int, seed: int) -> list[tuple[str, ...]]:
+    names = _single_agents(dataset)
     if n_folds < 2:
         raise ValueError(f"n_folds must be 2 or more, got {n_folds}")
-    if len(genes) < 2:
+    if len(names) < 2:
         return []
-    order = np.random.default_rng(seed).permutation(len(genes))
-    return [tuple(sorted(genes[i] for i in part)) for part in np.array_split(order, min(n_folds, len(genes)))]
+    order = np.random.default_rng(seed).permutation(len(names))
+    return [tuple(sorted(names[i] for i in part)) for part in np.array_split(order, min(n_folds, len(names)))]
 
 
 def _edited_times(dataset: Dataset) -> list[float]:
@@ -248,8 +258,9 @@ def _edited_times(dataset: Dataset) -> list[float]:
     return sorted(set(hours[np.isfinite(hours) & (hours > 0)].tolist()))
 
 
-def _edits_and_media(dataset: Dataset, row: int) -> tuple[object, ...]:
-    return dataset.conditions[row].edits, dataset.conditions[row].media
+def _course(dataset: Dataset, row: int) -> tuple[object, ...]:
+    condition = dataset.conditions[row]
+    return condition.edits, condition.washed_out, condition.media
 
 
 def _hours_name(hours: float) -> str:

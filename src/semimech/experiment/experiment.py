@@ -118,16 +118,32 @@ class Condition:
         return self.context.medium
 
     @property
+    def washed_out(self) -> tuple[Edit, ...]:
+        """Edits by which compounds acted before and do not any more, once resolved; only compounds can be taken away.
+
+        Cells that were treated and then washed carry no edit, as cells that were never treated; this tells them apart.
+        """
+        acting = {(edit.gene, edit.compound) for edit in self.edits}
+        before = {edit for period in self.history for edit in period.context.edits if edit.compound}
+        ended = (edit for edit in before if (edit.gene, edit.compound) not in acting)
+        return tuple(sorted(ended, key=lambda edit: (edit.gene, edit.compound, edit.efficacy)))
+
+    @property
     def is_control(self) -> bool:
         """Whether the harvested cells carry no edit and never saw a compound."""
         return not any(period.context.edits or period.context.doses for period in self.history)
 
     @property
     def perturbation(self) -> str:
-        """Edited genes, then compounds in the medium now or before, joined by ``+``; or ``"control"``."""
+        """What was done, joined by ``+``; or ``"control"``."""
+        return "+".join(self.agents) or CONTROL
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Edited genes, then compounds, in force at the harvest or before it."""
         genes = {edit.gene for period in self.history for edit in period.context.own_edits}
         compounds = {dose.compound for period in self.history for dose in period.context.doses}
-        return "+".join((*sorted(genes), *sorted(compounds))) or CONTROL
+        return (*sorted(genes), *sorted(compounds))
 
     @property
     def media(self) -> tuple[str | None, ...]:

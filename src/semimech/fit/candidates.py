@@ -73,7 +73,7 @@ def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate
     if config.steady_state == "none":
         return []
     if config.steady_state == "auto":
-        if dataset.control_moments is None or dataset.system.is_differentiating:
+        if dataset.control_moments is None or not dataset.system.is_stationary:
             return []
         strength = "moment"
     else:

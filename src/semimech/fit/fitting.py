@@ -86,6 +86,7 @@ def fit(
         scale,
         config,
         is_start_known=problem.is_start_known,
+        relative_start=problem.start,
         headroom=problem.headroom,
         key=start_key,
     )
@@ -209,10 +210,9 @@ def _history(members: TrainState) -> pd.DataFrame:
 
 def _notes(dataset: Dataset, config: FitConfig, chosen: Candidate) -> tuple[str, ...]:
     """Why the steady-state loss is what it is, in words."""
-    if dataset.system.is_differentiating:
-        return (
-            "The system is declared differentiating: unedited cells are not stationary, so no steady-state loss is used.",
-        )
+    movement = dataset.system.movement
+    if movement:
+        return (f"{movement[0].upper()}{movement[1:]}: no steady-state loss is used.",)
     if not dataset.is_stationary_control.any():
         return ("There are no unedited cells in the maintenance medium, so no steady-state loss can be used.",)
     if config.steady_state == "none":

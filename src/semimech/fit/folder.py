@@ -135,7 +135,8 @@ def is_model(directory: str | Path) -> bool:
 
 def _system(about: dict[str, Any]) -> CellSystem:
     compounds = [Compound(**each | {"targets": tuple(each["targets"])}) for each in about.get("compounds", ())]
-    return CellSystem(**about | {"media": tuple(about["media"]), "compounds": tuple(compounds)})
+    names = {key: tuple(about.get(key, ())) for key in ("genes", "media")}
+    return CellSystem(**about | names | {"compounds": tuple(compounds)})
 
 
 def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:

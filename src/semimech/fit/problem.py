@@ -10,7 +10,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
-from semimech._errors import ConfigError, raise_faults
+from semimech._errors import ConfigError, DataError, raise_faults
 from semimech.data import Dataset
 from semimech.experiment import Condition, Context
 from semimech.fit.config import DataLoss
@@ -21,6 +21,7 @@ AppliedStrength: TypeAlias = Literal["none", "point", "mean", "moment"]
 _MAX_CONTROL_CELLS = 256
 _REACH = (0.3, 10.0)
 _HEADROOM = (0.3, 20.0)
+_LEAST_START = 1e-3
 
 
 class Controls(eqx.Module):
@@ -66,11 +67,13 @@ class Problem(eqx.Module):
     headroom
         How far above one relative production is expected to rise.
     controls
-        Unedited cells; ``None`` if there are none or the system is differentiating.
+        Unedited cells; ``None`` if there are none or they move, see `CellSystem`.
     populations
         Cells of the edited conditions, for the energy distance; ``None`` for a loss on means.
+    start
+        Where experiments start, relative to ``unit``; only a guess where it is learned.
     is_start_known
-        Whether experiments start from stationary unedited cells; else the start is learned.
+        Whether it is known from unedited cells, as the system declares; else it is learned.
     """
 
     plan: Plan
@@ -83,6 +86,7 @@ class Problem(eqx.Module):
     headroom: Float[np.ndarray, " gene"]
     controls: Controls | None
     populations: Populations | None
+    start: Float[np.ndarray, " gene"]
     is_start_known: bool = eqx.field(static=True)
 
 
@@ -115,7 +119,8 @@ def make_problem(
     Raises
     ------
     DataError
-        If an energy distance is asked for and there are no cells with matched controls.
+        If an energy distance is asked for and there are no cells with matched controls, or the start is declared observed
+        and was not.
     """
     control = dataset.control_mean()
     state = np.maximum(dataset.scale.to_state(control), 0.0)
@@ -125,7 +130,7 @@ def make_problem(
     scored = ~edited_genes(dataset) & ~dataset.is_control[:, None]
     scored = scored if scored.any() else np.ones(change.shape, dtype=bool)
     no_change = float(np.mean((weight * change**2)[scored]))
-    is_start_known = bool(dataset.is_stationary_control.any()) and not dataset.system.is_differentiating
+    has_controls = bool(dataset.is_stationary_control.any()) and dataset.system.is_stationary
     unit = np.maximum(state, floor).astype(np.float32)
     relative = relative_state(dataset, unit)
     reach = response_reach(relative)
@@ -140,10 +145,37 @@ def make_problem(
         price=edge_penalty(prior, roster) / reach[:, None],
         reach=reach,
         headroom=production_headroom(relative),
-        controls=_controls(dataset, roster, unit, seed=seed) if is_start_known else None,
+        controls=_controls(dataset, roster, unit, seed=seed) if has_controls else None,
         populations=make_populations(dataset, plan, seed=seed) if data_loss == "energy" else None,
-        is_start_known=is_start_known,
+        start=relative_start(dataset, unit),
+        is_start_known=is_start_known(dataset),
     )
+
+
+def is_start_known(dataset: Dataset) -> bool:
+    """Whether the start is that of measured cells, and not a parameter.
+
+    Raises
+    ------
+    DataError
+        If it is declared observed and was not.
+    """
+    system = dataset.system
+    fault = system.start_fault(dataset.conditions)
+    if fault:
+        raise DataError(f"{dataset.name}: {fault}: add them, or say start='learned'")
+    if system.start_law == "settled":
+        return bool(dataset.is_stationary_control.any())
+    return system.start_law == "observed"
+
+
+def relative_start(dataset: Dataset, unit: Float[np.ndarray, " gene"]) -> Float[np.ndarray, " gene"]:
+    """State of unedited cells at time 0, if it is declared to be the start or gives a first guess of it; else one."""
+    rows = [row for row, condition in enumerate(dataset.conditions) if dataset.system.is_start(condition)]
+    if not rows or dataset.system.start_law == "settled":
+        return np.ones_like(unit)
+    mean = np.average(dataset.mean[rows], axis=0, weights=dataset.n_cells[rows])
+    return np.maximum(dataset.scale.to_state(mean) / unit, _LEAST_START).astype(np.float32)
 
 
 def relative_state(dataset: Dataset, unit: Float[np.ndarray, " gene"]) -> Float[np.ndarray, "condition gene"]:
@@ -203,13 +235,13 @@ def check_strength(dataset: Dataset, strength: AppliedStrength) -> None:
     Raises
     ------
     ConfigError
-        If the system is differentiating, there are no controls in the maintenance medium, or ``moment`` has no cells.
+        If unedited cells are declared to move (`CellSystem`), there are no controls in the maintenance medium, or ``moment`` has no cells.
     """
     if strength == "none":
         return
     faults = []
-    if dataset.system.is_differentiating:
-        faults.append("the system is declared differentiating, so unedited cells are not stationary: use 'none'")
+    if dataset.system.movement:
+        faults.append(f"{dataset.system.movement}: use 'none'")
     if not dataset.is_stationary_control.any():
         faults.append("there are no unedited cells in the maintenance medium: name them with control=, or use 'none'")
     elif strength == "moment" and dataset.control_moments is None:

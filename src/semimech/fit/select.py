@@ -55,15 +55,16 @@ class Selection:
 
 
 def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.ndarray, " condition"]]:
-    """Conditions to hold out in each fold: all that carry one of the fold's genes.
+    """Conditions to hold out in each fold: all that carry, or carried, one of the fold's genes.
 
     With fewer than two edited genes, times are held out instead, the last first; with neither, nothing is.
     """
-    genes = sorted({edit.gene for c in dataset.conditions for edit in c.edits})
+    carried = [{edit.gene for period in c.history for edit in period.context.edits} for c in dataset.conditions]
+    genes = sorted(set().union(*carried))
     if len(genes) >= 2:
         order = np.random.default_rng(seed).permutation(len(genes))
         parts = [{genes[i] for i in order[k::n_folds]} for k in range(min(n_folds, len(genes)))]
-        return [np.array([any(e.gene in part for e in c.edits) for c in dataset.conditions]) for part in parts]
+        return [np.array([not genes.isdisjoint(part) for genes in carried]) for part in parts]
     times = np.unique(dataset.hours[np.isfinite(dataset.hours)])[1:][::-1][:n_folds]
     return [dataset.hours == time for time in times]
 

@@ -31,6 +31,7 @@ def initial_model(
     config: FitConfig,
     *,
     is_start_known: bool,
+    relative_start: Float[np.ndarray, " gene"] | float = 1.0,
     headroom: Float[np.ndarray, " gene"] | float = 5.0,
     key: PRNGKeyArray,
 ) -> CellModel:
@@ -47,7 +48,9 @@ def initial_model(
     config
         Law and size of its neural parts.
     is_start_known
-        Whether experiments start from unedited cells at ``unit``; else the start is learned.
+        Whether experiments start from ``relative_start``; else that is where learning begins.
+    relative_start
+        State of unedited cells at time 0, relative to ``unit``.
     headroom
         How far above one relative production may rise at first.
     key
@@ -66,7 +69,7 @@ def initial_model(
             regulation = ResidualRegulation(mechanism=regulation, correction=residual)
         log_degradation = jnp.full(n_genes, jnp.log(jnp.log(2.0) / config.half_life_hours))
         dynamics = MechanisticDynamics(regulation=regulation, log_degradation=log_degradation, **transcripts)
-    start = np.zeros(n_genes, np.float32)
+    start = np.broadcast_to(np.log(np.asarray(relative_start, np.float32)), n_genes).copy()
     return CellModel(
         dynamics=dynamics, log_initial=start if is_start_known else jnp.asarray(start), unit=unit, scale=scale
     )

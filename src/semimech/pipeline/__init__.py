@@ -1,6 +1,6 @@
 """The steps behind the commands: a data set and an output folder in, files that the next step reads out."""
 
-from semimech.pipeline.modelling import fit_model, model_folder, remove_checkpoints
+from semimech.pipeline.modelling import fit_model, load_model, model_folder, remove_checkpoints
 from semimech.pipeline.reporting import make_report
 from semimech.pipeline.scoring import evaluate_model, hold_out
 from semimech.pipeline.source import Source, read_source
@@ -10,6 +10,7 @@ __all__ = [
     "evaluate_model",
     "fit_model",
     "hold_out",
+    "load_model",
     "make_report",
     "model_folder",
     "read_source",

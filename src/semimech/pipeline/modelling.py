@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from semimech._errors import ConfigError
 from semimech.data import Dataset
+from semimech.experiment import Compound
 from semimech.fit import FitConfig, FittedModel, check_place, fit, is_model, load
+from semimech.fit.folder import read_result
 from semimech.fit.train import Progress
 from semimech.pipeline.source import Source, read_note, write_source
 
@@ -48,6 +52,27 @@ def fit_model(
     model.save(out / "model")
     write_source(source, out)
     return model
+
+
+def load_model(folder: Path, *, compounds: Sequence[Compound] = ()) -> FittedModel:
+    """The model in a folder, which may be asked about further compounds.
+
+    Parameters
+    ----------
+    folder
+        Folder of a fitted model, or of a run.
+    compounds
+        Compounds that it was not trained on; they act on genes that it knows.
+
+    Raises
+    ------
+    ConfigError
+        If there is no model, or it cannot be read.
+    ExperimentError
+        If the model knows a compound otherwise.
+    """
+    result = read_result(model_folder(folder))
+    return FittedModel(replace(result, system=result.system.with_compounds(compounds)))
 
 
 def _finished_model(source: Source, dataset: Dataset, out: Path, config: FitConfig) -> FittedModel | None:

@@ -78,7 +78,8 @@ def evaluate_model(
     pandas.DataFrame
         Paired comparisons of each model with every baseline.
     """
-    targets = tuple({edit.gene for condition in dataset.conditions for edit in condition.edits})
+    periods = [period for condition in dataset.conditions for period in condition.history]
+    targets = tuple({edit.gene for period in periods for edit in period.context.edits})
 
     def method(law: Law) -> Method:
         def fit_law(train: Dataset, seed: int) -> FittedModel:

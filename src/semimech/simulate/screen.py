@@ -78,6 +78,16 @@ class ScreenDesign:
         return tuple(dict.fromkeys(c for e in self.experiments for c in e.conditions.values()))
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Cells of each condition."""
+        return tuple(self.control_cells if c.is_control else self.cells for c in self.conditions)
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of all conditions."""
+        return sum(self.sizes)
+
+    @property
     def is_told_by_names(self) -> bool:
         """Whether perturbation, time and medium tell all conditions apart; several doses of one edit need more."""
         return len({(c.perturbation, c.hours, c.medium) for c in self.conditions}) == len(self.conditions)
@@ -191,9 +201,8 @@ def allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray
     late = [e.id for e in design.experiments if any(len(c.history) > 1 for c in e.conditions.values())]
     if late:
         raise ValueError(f"experiments {late} change edits or medium after time 0, which obs columns cannot tell")
-    sizes = [design.control_cells if c.is_control else design.cells for c in design.conditions]
-    condition = np.repeat(np.arange(len(sizes)), sizes)
-    batch = np.concatenate([(np.arange(size) + number) % design.n_batches for number, size in enumerate(sizes)])
+    condition = np.repeat(np.arange(len(design.sizes)), design.sizes)
+    batch = np.concatenate([(np.arange(size) + number) % design.n_batches for number, size in enumerate(design.sizes)])
     order = rng.permutation(len(condition))
     return condition[order], batch[order]
 

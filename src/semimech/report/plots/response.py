@@ -107,12 +107,13 @@ def leading_genes(dataset: Dataset, perturbation: str, *, count: int = 4) -> lis
 
 
 def _rows_of(dataset: Dataset, perturbation: str) -> list[int]:
-    """Conditions of a perturbation that share their media with the first of them, in order of time."""
+    """Conditions of a perturbation with the media of the first, and as it still treated or washed, in order of time."""
     rows = [r for r, name in enumerate(dataset.perturbations) if name == perturbation]
     if not rows:
         return []
-    media = dataset.conditions[rows[0]].media
-    return sorted((r for r in rows if dataset.conditions[r].media == media), key=lambda r: dataset.hours[r])
+    first = dataset.conditions[rows[0]]
+    alike = [r for r in rows if dataset.conditions[r].washed_out == first.washed_out]
+    return sorted((r for r in alike if dataset.conditions[r].media == first.media), key=lambda r: dataset.hours[r])
 
 
 def plot_trajectory(
@@ -161,7 +162,8 @@ def plot_trajectory(
     axes.yaxis.set_major_locator(MaxNLocator(5))
     head(figure, perturbation)
     legend(figure, handles, below=0.2, columns=2)
-    label(axes, x=f"time since the start ({name})", y="change against control")
+    against = "control" if dataset.system.is_stationary else "the mean of controls of all times"
+    label(axes, x=f"time since the start ({name})", y=f"change against {against}")
     return figure
 
 

@@ -39,7 +39,7 @@ def data_section(content: ReportContent) -> Section:
 
 def _what(dataset: Dataset) -> str:
     """The data set in three sentences."""
-    edits = {c.perturbation: len(c.edits) for c in dataset.conditions if not c.is_control}
+    edits = {c.perturbation: len(c.agents) for c in dataset.conditions if not c.is_control}
     singles = sum(1 for size in edits.values() if size == 1)
     multiple = len(edits) - singles
     counts = counted(singles, "edit") + (f" and {counted(multiple, 'combination')}" if multiple else "")
@@ -53,11 +53,18 @@ def _what(dataset: Dataset) -> str:
     )
     if dataset.system.media:
         text += f" Media besides {dataset.system.maintenance_medium}: {listed(list(dataset.system.media))}."
-    if dataset.system.is_differentiating:
-        kind = "differentiating, so edits are compared with controls of the same time and medium"
+    system = dataset.system
+    kind = f"{system.environment.replace('-', ' ')} and {'' if system.is_differentiating else 'non-'}differentiating"
+    if system.is_stationary:
+        so = "controls of all times serve every edit in the maintenance medium"
     else:
-        kind = "non-differentiating, so controls of all times serve every edit in the maintenance medium"
-    return f"{text} The cells are declared {kind}."
+        so = "edits are compared with controls of the same time and medium"
+    starts = {
+        "settled": "as unedited cells settled in the maintenance medium",
+        "observed": "as the unedited cells harvested at time 0",
+        "learned": "in a state that is learned",
+    }
+    return f"{text} The cells are declared {kind}, so {so}; experiments start {starts[system.start_law]}."
 
 
 def _when(hours: list[float]) -> str:

@@ -1,0 +1,75 @@
+"""The command that simulates a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from semimech._errors import ConfigError
+from semimech.cli.display import Display
+
+if TYPE_CHECKING:
+    from semimech.simulate import ScreenDesign, World
+
+STREAM_FROM = 20_000_000
+"""Values, cells times genes, above which a screen is streamed: in memory it would take about a gibibyte."""
+
+
+def simulate(
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
+    preset: Annotated[
+        str, typer.Option(help="World and design: ipsc_maintenance, endoderm_differentiation or drug_combination.")
+    ] = "ipsc_maintenance",
+    genes: Annotated[int | None, typer.Option(min=2, help="Genes in the panel.")] = None,
+    edits: Annotated[int | None, typer.Option(min=1, help="Genes edited, or compounds.")] = None,
+    doubles: Annotated[int | None, typer.Option(min=0, help="Pairs of them.")] = None,
+    cells: Annotated[int | None, typer.Option(min=1, help="Cells per edited condition.")] = None,
+    control_cells: Annotated[int | None, typer.Option(min=1, help="Unedited cells per day and medium.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the world and of all noise.")] = 0,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Write block by block, in bounded memory: the cells of a condition share --states states. By default "
+            f"above {STREAM_FROM // 1_000_000} million values.",
+            show_default=False,
+        ),
+    ] = None,
+    states: Annotated[int, typer.Option(min=1, help="States per condition of a streamed screen.")] = 256,
+) -> None:
+    """Simulate a screen whose truth is known; what is not given is as the preset has it."""
+    import jax
+
+    from semimech.experiment import write_experiments
+    from semimech.simulate import simulate_screen, stream_screen, write_screen
+
+    sizes = {"n_genes": genes, "n_edits": edits, "n_doubles": doubles, "cells": cells, "control_cells": control_cells}
+    world_key, screen_key = jax.random.split(jax.random.key(seed))
+    with Display() as display:
+        world, design = _preset(preset, sizes, world_key)
+        shape = (design.n_cells, len(world.genes))
+        is_streamed = shape[0] * shape[1] > STREAM_FROM if stream is None else stream
+        display.say(f"simulating {len(design.conditions)} conditions, {shape[0]} cells of {shape[1]} genes")
+        if is_streamed:
+            display.say(f"streaming: the cells of a condition take the states of {states} simulated cells")
+            stream_screen(world, design, out, n_states=states, key=screen_key, progress=display.cells)
+        else:
+            write_screen(simulate_screen(world, design, key=screen_key), out)
+        if not design.is_told_by_names:
+            write_experiments(design.experiments, out.with_suffix(".experiments.tsv"))
+    typer.echo(f"{out}\t{shape[0]} cells\t{shape[1]} genes")
+
+
+def _preset(name: str, sizes: dict[str, int | None], key: Any) -> tuple[World, ScreenDesign]:
+    from semimech.simulate import PRESETS
+
+    presets = {make.__name__: make for make in PRESETS}
+    if name not in presets:
+        raise ConfigError(f"unknown preset {name!r}; known: {', '.join(presets)}")
+    given: dict[str, Any] = {what: size for what, size in sizes.items() if size is not None}
+    try:
+        return presets[name](**given, key=key)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
