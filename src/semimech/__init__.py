@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         read_experiments,
     )
     from semimech.fit import FitConfig, FittedModel, OrderEffect, fit, load, order_effect, read_config
+    from semimech.interpret import Explanation, decompose, explain, half_lives, signed_edges
     from semimech.model import Moments, Operator, PriorNetwork
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Dose": "semimech.experiment",
     "Edit": "semimech.experiment",
     "Experiment": "semimech.experiment",
+    "Explanation": "semimech.interpret",
     "FitConfig": "semimech.fit",
     "FittedModel": "semimech.fit",
     "Harvest": "semimech.experiment",
@@ -47,12 +49,16 @@ _HOMES = {
     "Transplant": "semimech.experiment",
     "Wait": "semimech.experiment",
     "check": "semimech.data",
+    "decompose": "semimech.interpret",
+    "explain": "semimech.interpret",
+    "half_lives": "semimech.interpret",
     "load": "semimech.fit",
     "order_effect": "semimech.fit",
     "parse_experiment": "semimech.experiment",
     "read": "semimech.data",
     "read_config": "semimech.fit",
     "read_experiments": "semimech.experiment",
+    "signed_edges": "semimech.interpret",
 }
 
 __all__ = [
@@ -65,6 +71,7 @@ __all__ = [
     "Edit",
     "Experiment",
     "ExperimentError",
+    "Explanation",
     "FitConfig",
     "FittedModel",
     "Harvest",
@@ -79,13 +86,17 @@ __all__ = [
     "Wait",
     "__version__",
     "check",
+    "decompose",
+    "explain",
     "fit",
+    "half_lives",
     "load",
     "order_effect",
     "parse_experiment",
     "read",
     "read_config",
     "read_experiments",
+    "signed_edges",
 ]
 
 

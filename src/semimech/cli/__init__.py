@@ -8,9 +8,11 @@ from pathlib import Path
 
 from semimech._errors import SemimechError
 from semimech.cli.commands import app
+from semimech.cli.explain import explain
 from semimech.cli.order import order
 
 app.command()(order)
+app.command()(explain)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
