@@ -44,7 +44,7 @@ def test_half_lives_that_the_data_could_tell_are_counted_and_silence_is_named(co
     said = words(section)
     assert "the half-life of 5 of 16 genes" in said
     assert "Of 1 gene they say nothing at all" in said
-    assert "stays near 8.00 hours" in said
+    assert "stays near 8 hours" in said
     table = tables(section)[-1]
     assert [row[5] for row in table.rows].count("silent") == 1
     assert [row[6] for row in table.rows].count("yes") == 5

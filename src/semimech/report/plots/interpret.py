@@ -18,7 +18,7 @@ from semimech.report.plots.style import BLUE, GRID, INK, MUTED, ORANGE, SMALL, W
 _ROW = 0.21
 _HATCHES = ("", "////", "....", "xxxx")
 _LETTERS = 30
-_DRAWN = 40
+_DRAWN = 30
 _TICKS = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 

@@ -9,9 +9,15 @@ from semimech.interpret import PARTS, shares
 from semimech.report.blocks import Block, Fold, Gallery, Paragraph, Picture, Section, Table, empty
 from semimech.report.content import ReportContent
 from semimech.report.plots import plot_half_lives, plot_shares
-from semimech.report.words import counted, number, percent
+from semimech.report.words import counted, listed, number, percent
 
 _LISTED = 60
+_PARTS_IN_WORDS = {
+    "mechanism": "mechanism (production along the network, minus degradation)",
+    "learned_residual": "the learned residual inside the law",
+    "carried_residual": "residuals carried over from harvests of the same edits",
+    "pooling": "pooling",
+}
 
 
 def mechanism_section(content: ReportContent) -> Section:
@@ -52,22 +58,10 @@ def mechanism_section(content: ReportContent) -> Section:
 def _made_of(parts: pd.DataFrame) -> str:
     """The shares over all training conditions, in words."""
     whole = shares(parts.assign(all="all"), by="all").iloc[0]
-    said = [
-        f"{percent(float(whole[part]))} {words}"
-        for part, words in zip(
-            PARTS,
-            (
-                "to mechanism (production along the network, minus degradation)",
-                "to the learned residual inside the law",
-                "to residuals carried over from the same edit's harvests",
-                "to pooling",
-            ),
-            strict=True,
-        )
-    ]
+    said = [f"{percent(float(whole[part]))} to {words}" for part, words in _PARTS_IN_WORDS.items() if whole[part] != 0]
     return (
-        f"Of the predicted changes of the training conditions against unedited cells of the same age, {', '.join(said[:-1])} and {said[-1]} "
-        "are due: shares of the squared change, which sum to 100%."
+        f"The predicted changes of the training conditions, against unedited cells of the same age, are due {listed(said)}: shares of the "
+        "squared change. They say what the predictions rest on, not whether they are right."
     )
 
 
@@ -83,7 +77,7 @@ def _told(half_lives: pd.DataFrame, expected: float | None) -> str:
         text += f" Of {counted(silent, 'gene')} they say nothing at all."
     if expected is not None:
         text += (
-            f" A half-life that is not told stays near {number(expected)} hours, which was expected before the data, and the fit pulls all "
+            f" A half-life that is not told stays near {expected:g} hours, which was expected before the data, and the fit pulls all "
             "others towards it too: a narrow range over members is no sign of a half-life that was measured."
         )
     return text
