@@ -56,6 +56,8 @@ def test_every_fault_of_a_table_is_listed_with_its_rows(tmp_path):
         read(tmp_path, "a\tb\n1\t2\n")
     with pytest.raises(DataError, match=r"columns mor and weight could each be the sign"):
         read(tmp_path, "source\ttarget\tmor\tweight\nA\tB\t1\t1\n")
+    with pytest.raises(DataError, match="in rows 2: remove"):
+        read(tmp_path, "A\tB\tActivation\t1\nA\t\tUnknown\t2\n")
     with pytest.raises(ConfigError, match="cannot be read as a table of edges"):
         read_regulon(tmp_path / "absent.tsv")
 

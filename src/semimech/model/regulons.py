@@ -57,6 +57,9 @@ def read_regulon(path: str | Path) -> pd.DataFrame:
         first = pd.DataFrame([raw.columns], columns=raw.columns)
         raw = pd.concat([first, raw], ignore_index=True)
         raw.columns = pd.Index([*_TRRUST, *map(str, range(raw.shape[1]))][: raw.shape[1]])
+        raw.index = pd.RangeIndex(1, len(raw) + 1)
+    else:
+        raw.index = pd.RangeIndex(2, len(raw) + 2)
     named = [str(c).strip().casefold().replace(" ", "_") for c in raw.columns]
     found = {field: [i for i, name in enumerate(named) if name in known] for field, known in _NAMES.items()}
     for field, columns in found.items():  # our own name of a field wins over others' names of it
@@ -145,7 +148,7 @@ def _one_row_per_edge(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(is_bad: pd.Series) -> str:
-    """Numbers of the first few bad rows, counted as in the file, its header being row 1."""
-    numbers = [str(row + 2) for row in np.flatnonzero(is_bad)]
+    """Numbers of the first few bad rows, counted as in the file from 1."""
+    numbers = [str(row) for row in is_bad.index[is_bad]]
     more = len(numbers) - _SHOWN
     return ", ".join(numbers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
