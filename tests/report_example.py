@@ -251,10 +251,45 @@ def network(data: Dataset) -> pd.DataFrame:
     rng = np.random.default_rng(4)
     rows = [
         {"source": data.genes[s], "target": data.genes[t], "weight": rng.normal(), "in_prior": bool(rng.random() < 0.6)}
+        | {"inclusion": rng.choice([0.5, 0.75, 1.0])}
         for s in range(6)
         for t in rng.choice(len(data.genes), 9, replace=False)
     ]
     return pd.DataFrame(rows)
+
+
+def parts(data: Dataset) -> pd.DataFrame:
+    """What the predictions of three edits are made of: mostly mechanism, some of it against the rest."""
+    rng = np.random.default_rng(5)
+    made = [
+        {"perturbation": edit, "gene": gene, "mechanism": value, "learned_residual": 0.2 * value}
+        | {"carried_residual": 0.1 * rng.normal(), "pooling": -0.05 * value}
+        for edit in data.genes[:3]
+        for gene in data.genes
+        for value in [rng.normal()]
+    ]
+    table = pd.DataFrame(made)
+    return table.assign(change=table.iloc[:, 2:].sum(axis=1))
+
+
+def half_lives(data: Dataset) -> pd.DataFrame:
+    """Half-lives of which every third is told, and the last one not at all."""
+    rng = np.random.default_rng(6)
+    hours = np.sort(rng.lognormal(2.0, 0.7, len(data.genes)))
+    error = np.where(np.arange(len(hours)) % 3 == 0, 1.4, 5.0)
+    error[-1] = np.inf
+    return pd.DataFrame(
+        {
+            "gene": list(data.genes),
+            "half_life_hours": hours,
+            "lower": hours / 1.3,
+            "upper": hours * 1.2,
+            "time_constant_hours": hours / np.log(2),
+            "fold_spread": 1.2,
+            "fold_error": error,
+            "could_tell": error < 2,
+        }
+    )
 
 
 def findings() -> pd.DataFrame:
@@ -304,6 +339,9 @@ def content(**changes: Any) -> ReportContent:
         "selection": selection(),
         "trajectories": trajectories(data),
         "network": network(data),
+        "parts": parts(data),
+        "half_lives": half_lives(data),
+        "expected_half_life_hours": 8.0,
         "settings": '[fit]\nsteps = 400\nsteady_state = "moment"\n',
         "versions": {"semimech": "0.1.0", "jax": "0.6"},
         "assumptions": (STATIONARY_CONTROLS, ADDITIVE),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         read_experiments,
     )
     from semimech.fit import FitConfig, FittedModel, OrderEffect, fit, load, order_effect, read_config
+    from semimech.interpret import Explanation, decompose, explain, half_lives, signed_edges
     from semimech.model import Moments, Operator, PriorNetwork
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "Dose": "semimech.experiment",
     "Edit": "semimech.experiment",
     "Experiment": "semimech.experiment",
+    "Explanation": "semimech.interpret",
     "FitConfig": "semimech.fit",
     "FittedModel": "semimech.fit",
     "Harvest": "semimech.experiment",
@@ -48,6 +50,9 @@ _HOMES = {
     "Transplant": "semimech.experiment",
     "Wait": "semimech.experiment",
     "check": "semimech.data",
+    "decompose": "semimech.interpret",
+    "explain": "semimech.interpret",
+    "half_lives": "semimech.interpret",
     "load": "semimech.fit",
     "order_effect": "semimech.fit",
     "parse_experiment": "semimech.experiment",
@@ -55,6 +60,7 @@ _HOMES = {
     "read_compounds": "semimech.experiment",
     "read_config": "semimech.fit",
     "read_experiments": "semimech.experiment",
+    "signed_edges": "semimech.interpret",
 }
 
 __all__ = [
@@ -67,6 +73,7 @@ __all__ = [
     "Edit",
     "Experiment",
     "ExperimentError",
+    "Explanation",
     "FitConfig",
     "FittedModel",
     "Harvest",
@@ -81,7 +88,10 @@ __all__ = [
     "Wait",
     "__version__",
     "check",
+    "decompose",
+    "explain",
     "fit",
+    "half_lives",
     "load",
     "order_effect",
     "parse_experiment",
@@ -89,6 +99,7 @@ __all__ = [
     "read_compounds",
     "read_config",
     "read_experiments",
+    "signed_edges",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, with whatever version of pandas."""
+"""Writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from semimech._errors import ConfigError
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 
 @contextmanager
@@ -51,33 +47,3 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
-
-
-@contextmanager
-def any_strings() -> Iterator[None]:
-    """Let anndata write the strings of pandas 3, which it refuses unless asked (anndata < 0.11 cannot read them)."""
-    import anndata as ad
-
-    with ad.settings.override(allow_write_nullable_strings=True):
-        yield
-
-
-def write_h5ad(adata: AnnData, path: str | Path, **options: Any) -> None:
-    """Write an ``.h5ad`` file, whole or not at all.
-
-    Parameters
-    ----------
-    adata
-        What to write.
-    path
-        Where; a file that is there is replaced.
-    **options
-        As of `anndata.AnnData.write_h5ad`.
-
-    Raises
-    ------
-    ConfigError
-        If the place cannot be written to.
-    """
-    with replacing(path) as temporary, any_strings():
-        adata.write_h5ad(temporary, **options)

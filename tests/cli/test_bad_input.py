@@ -182,6 +182,13 @@ def test_a_prior_that_is_no_table_of_edges_is_refused(text, what, mend, good, tm
     assert not (tmp_path / "out").exists()
 
 
+def test_faults_of_several_priors_are_told_at_once(good, tmp_path):
+    (tmp_path / "one.tsv").write_text("from\tto\nA\tB\n")
+    (tmp_path / "two.tsv").write_text("source\ttarget\tsign\nA\tB\tsideways\n")
+    options = ("--prior", tmp_path / "one.tsv", "--prior", tmp_path / "two.tsv")
+    refused(call("fit", good, "--out", tmp_path / "out", *options), "one.tsv", "two.tsv", "'sideways'")
+
+
 def test_a_prior_of_unknown_use_is_refused(good, tmp_path, unchecked_types):
     (tmp_path / "prior.tsv").write_text("source\ttarget\nA\tB\n")
     options = ("--prior", tmp_path / "prior.tsv", "--prior-use", "hard")

@@ -5,50 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fitted_by_hand import by_hand
 from scipy.linalg import expm
-from small_fits import QUICK
-from small_laws import N_GENES, ROSTER, UNIT, ensemble, linear, mechanistic
+from small_laws import N_GENES, ROSTER, UNIT, linear, mechanistic
 
 from semimech._errors import DataError, ExperimentError
-from semimech.data import CellSystem
-from semimech.data.scale import Scale, log1p_scale
+from semimech.data.scale import log1p_scale
 from semimech.fit import FittedModel, order_effect
-from semimech.fit.calibrate import Calibration
-from semimech.fit.candidates import Candidate
-from semimech.fit.record import Fit, Record, Result
 
 KNOCKDOWN, LOSS = "edit A crispri 0.5 > wait 20h", "edit T knockout > wait 10h"
 N_REGULATORS, N_MEDIA = len(ROSTER.regulators), len(ROSTER.media)
 
 pytestmark = pytest.mark.usefixtures("x64")
-
-
-def by_hand(*laws, scale: Scale | None = None) -> FittedModel:
-    """A fitted model of these laws, one for each member, that takes short steps."""
-    width = Calibration(gene=np.ones(N_GENES), slope=np.zeros(()), own=np.ones(()), factor=np.ones(()))
-    fit = Fit(
-        members=ensemble(*laws, scale=scale),
-        control=UNIT,
-        residual=np.zeros((0, N_GENES)),
-        carry_over=np.zeros(2),
-        compose=np.array([1.0, 0.0]),
-        trust=np.ones(2),
-        seen=width,
-        later=width,
-        parts=width,
-        unseen=width,
-    )
-    record = Record(
-        config=replace(QUICK, n_members=len(laws), max_step_hours=0.05),
-        chosen=Candidate(),
-        selection=pd.DataFrame(),
-        history=pd.DataFrame(),
-        dataset="by hand",
-        fingerprint="",
-    )
-    return FittedModel(
-        Result(fit=fit, roster=ROSTER, system=CellSystem(), var_names=ROSTER.genes, training=(), record=record)
-    )
 
 
 def flow(law, hours: float, *, a_production: float = 1.0, t_activity: float = 1.0):

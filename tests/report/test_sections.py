@@ -208,7 +208,7 @@ def test_a_network_of_zeros_stayed_at_its_baseline(content):
 
 def test_a_network_without_a_prior_has_no_column_for_it(content):
     (table,) = of(Table, network_section(replace(content, network=content.network.drop(columns="in_prior"))))
-    assert table.head == ("Edge", "Sign", "Weight")
+    assert table.head == ("Edge", "Sign", "Weight", "Inclusion")
 
 
 def test_assumptions_are_stated_in_full(content):

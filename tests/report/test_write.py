@@ -23,6 +23,7 @@ HEADINGS = (
     "Courses over time",
     "Fit and choices",
     "Learned network",
+    "Mechanism and half-lives",
     "Assumptions",
     "How to do it again",
     "References",
@@ -103,7 +104,17 @@ def test_names_from_the_data_cannot_break_the_page(page):
 
 def test_a_report_without_tables_says_what_is_missing(content):
     nothing = pd.DataFrame()
-    names = ("scores", "comparisons", "held_out", "history", "selection", "trajectories", "network")
+    names = (
+        "scores",
+        "comparisons",
+        "held_out",
+        "history",
+        "selection",
+        "trajectories",
+        "network",
+        "parts",
+        "half_lives",
+    )
     bare = dict.fromkeys(names, nothing) | {
         "findings": None,
         "assumptions": (),
@@ -121,6 +132,7 @@ def test_a_report_without_tables_says_what_is_missing(content):
         "No courses were predicted",
         "Neither the course of the loss",
         "no regulatory network",
+        "neither mechanism nor half-lives",
         "names no assumption",
     ):
         assert words in text

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from semimech.data import Dataset, Split
     from semimech.fit import FitConfig, FittedModel
     from semimech.model import PriorNetwork
+    from semimech.pipeline import Source
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
 
@@ -93,13 +94,13 @@ def fit(
     """Fit a model; it is saved in OUT/model."""
     from semimech import pipeline
 
-    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=prior, prior_use=prior_use)
+    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=tuple(prior or ()), prior_use=prior_use)
     settings = _read_config(config, seed)
     dataset = source.dataset()
     with Display() as display:
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
     pipeline.remove_checkpoints(out)
-    _print_notes(model)
+    _print_notes(source, model)
 
 
 @app.command()
@@ -131,7 +132,7 @@ def evaluate(
     """Score the model and every baseline on held-out conditions."""
     from semimech import pipeline
 
-    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=prior, prior_use=prior_use)
+    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=tuple(prior or ()), prior_use=prior_use)
     settings = _read_config(config, seed)
     dataset = source.dataset()
     network = source.network()
@@ -184,7 +185,7 @@ def run(
     """Check, fit, compare with every baseline on held-out conditions, and report, in one go."""
     from semimech import pipeline
 
-    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=prior, prior_use=prior_use)
+    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=tuple(prior or ()), prior_use=prior_use)
     settings = _read_config(config, seed)
     dataset = source.dataset()
     network = source.network()
@@ -196,7 +197,7 @@ def run(
         display.say("writing the report")
         path = pipeline.make_report(source, dataset, out, command=_command())
     pipeline.remove_checkpoints(out)
-    _print_notes(model)
+    _print_notes(source, model)
     typer.echo(f"report\t{path}")
 
 
@@ -230,8 +231,8 @@ def _evaluate(
     )
 
 
-def _print_notes(model: FittedModel) -> None:
-    for note in model.record.notes:
+def _print_notes(source: Source, model: FittedModel) -> None:
+    for note in (*source.notes(), *model.record.notes):
         typer.echo(f"note\t{note}")
 
 

@@ -39,7 +39,10 @@ Compounds: TypeAlias = Annotated[
 ]
 Settings: TypeAlias = Annotated[Path | None, typer.Option("--config", help="Settings of the fit (TOML).")]
 Prior: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Table of known regulation: columns source, target and, if known, sign.")
+    list[Path] | None,
+    typer.Option(
+        help="Table of known regulation (columns source, target, sign; CollecTRI, DoRothEA, TRRUST); repeatable."
+    ),
 ]
 PriorUse: TypeAlias = Annotated[
     str, typer.Option(help="soft: edges outside the table are dearer; mask: they are forbidden.")

@@ -22,7 +22,7 @@ def predict(
     ] = None,
 ) -> None:
     """Predict protocols: one row per harvest, in the order asked."""
-    from semimech._files import write_h5ad
+    from semimech._h5ad import write_h5ad
     from semimech.experiment import parse_experiment, read_compounds, read_experiments
     from semimech.pipeline import load_model
 

@@ -171,16 +171,6 @@ def _before(condition: Condition) -> float:
     return float(sum(period.hours for period in merged(condition, lambda context: context).history[:-1]))
 
 
-def composed(
-    specific: Float[np.ndarray, " gene"],
-    additive: Float[np.ndarray, " gene"],
-    residual: Float[np.ndarray, " gene"],
-    shares: Float[np.ndarray, 2],
-) -> Float[np.ndarray, " gene"]:
-    """``additive + shares[0] (specific - additive) + shares[1] residual``."""
-    return additive + shares[0] * (specific - additive) + shares[1] * residual
-
-
 def held_out_composites(conditions: Sequence[Condition], *, seed: int) -> np.ndarray:
     """Half of what was done in combination, at random, all times of it, where its parts were harvested alone."""
     blank = np.zeros((len(conditions), 0))

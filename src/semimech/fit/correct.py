@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from semimech.experiment import Condition
-from semimech.fit.compose import Seen, Term, composed
+from semimech.fit.compose import Seen, Term
 from semimech.fit.pooling import Nested, anonymous, unedited
 from semimech.fit.record import Fit
 
 Kind: TypeAlias = Literal["seen", "later", "parts", "unseen"]
 """How a condition stands to the training data; the calibration of its intervals has the same name."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corrected:
+    """Corrected predictions.
+
+    Parameters
+    ----------
+    mean
+        Predictions, observed scale.
+    carried
+        What residuals add to them.
+    kinds
+        How each condition stands to what was seen.
+    """
+
+    mean: Float[np.ndarray, "condition gene"]
+    carried: Float[np.ndarray, "condition gene"]
+    kinds: tuple[Kind, ...]
 
 
 class Corrections:
@@ -31,15 +51,15 @@ class Corrections:
     def __init__(self, fit: Fit, training: tuple[Condition, ...]) -> None:
         self._fit = fit
         self._seen = Seen(conditions=training, residual=fit.residual)
-        self._trained_genes = {edit.gene for condition in training for edit in condition.edits}
+        self._trained_genes = {gene for condition in training for gene in _genes(condition)}
 
     def predict(
         self,
         conditions: Sequence[Condition],
         own: Bool[np.ndarray, "condition gene"],
         predict_laws: Callable[[Sequence[Condition]], Float[np.ndarray, "condition gene"]],
-    ) -> tuple[Float[np.ndarray, "condition gene"], list[Kind]]:
-        """Corrected predictions, and how each condition stands to what was seen.
+    ) -> Corrected:
+        """Correct the predictions of the laws.
 
         Parameters
         ----------
@@ -52,24 +72,26 @@ class Corrections:
         """
         terms = [None if self._seen.knows(c) else self._seen.terms(c) for c in conditions]
         kinds: list[Kind] = [self._kind(c, parts) for c, parts in zip(conditions, terms, strict=True)]
-        unseen = [row for row, c in enumerate(conditions) if not {e.gene for e in c.edits} <= self._trained_genes]
+        unseen = [row for row, c in enumerate(conditions) if not _genes(c) <= self._trained_genes]
         parts = [part for found in terms if found is not None for _, part in found]
         less = [change(conditions[row]) for change in (unedited, anonymous) for row in unseen]
         found = predict_laws([*conditions, *less, *parts])
         mean, less_edited, of_parts = np.split(found, [len(conditions), len(conditions) + len(less)])
         nested = Nested(unedited=less_edited[: len(unseen)], shared=less_edited[len(unseen) :], specific=mean[unseen])
         mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(np.asarray(self._fit.trust)))
-        used = 0
+        carried, used = np.zeros_like(mean), 0
         for row, (condition, known) in enumerate(zip(conditions, terms, strict=True)):
             if known is not None:
                 signs = np.array([sign for sign, _ in known])
                 additive = signs @ of_parts[used : used + len(signs)]
                 used += len(signs)
-                mean[row] = composed(mean[row], additive, self._seen.sum_of_residuals(known), self._fit.compose)
+                carried[row] = self._fit.compose[1] * self._seen.sum_of_residuals(known)
+                mean[row] = additive + self._fit.compose[0] * (mean[row] - additive) + carried[row]
             elif kinds[row] != "unseen":
                 share = self._fit.carry_over[1 if kinds[row] == "later" else 0]
-                mean[row] += share * self._seen.residual_of(condition)
-        return mean, kinds
+                carried[row] = share * self._seen.residual_of(condition)
+                mean[row] += carried[row]
+        return Corrected(mean=mean, carried=carried, kinds=tuple(kinds))
 
     def _kind(self, condition: Condition, terms: tuple[Term, ...] | None) -> Kind:
         if terms is not None:
@@ -77,3 +99,8 @@ class Corrections:
         if not self._seen.knows(condition):
             return "unseen"
         return "later" if self._seen.is_beyond(condition) else "seen"
+
+
+def _genes(condition: Condition) -> set[str]:
+    """Genes that were edited at any time, also through a compound that was washed out."""
+    return {edit.gene for period in condition.history for edit in period.context.edits}

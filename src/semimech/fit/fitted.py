@@ -25,7 +25,7 @@ from semimech.assumptions.catalogue import (
 from semimech.data.scale import Scale
 from semimech.experiment import Condition, Experiment, remaining_history
 from semimech.fit.config import FitConfig
-from semimech.fit.correct import Corrections
+from semimech.fit.correct import Corrected, Corrections
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
 from semimech.fit.record import Record, Result
@@ -96,14 +96,18 @@ class FittedModel(AbstractDynamicPredictor):
         DataError
             Listing genes and media that the model does not know.
         """
-        conditions = [self.system.resolve(condition) for condition in conditions]
-        raise_faults(DataError, "query", self.unknown_names(conditions))
-        own = self._own(conditions)
-        mean, kinds = self._corrections.predict(conditions, own, self._members_mean)
+        found, own = self.corrected(conditions), self._own(conditions)
+        mean, kinds = found.mean, found.kinds
         change = mean - self.fit.control
         widths = {kind: getattr(self.fit, kind).half_width(change, own) for kind in dict.fromkeys(kinds)}
         width = np.array([widths[kind][row] for row, kind in enumerate(kinds)]).reshape(mean.shape)
         return Prediction(mean=mean, lower=mean - width, upper=mean + width)
+
+    def corrected(self, conditions: Sequence[Condition]) -> Corrected:
+        """Predictions as of `predict_conditions`, with what residuals add to them and what they rest on."""
+        conditions = [self.system.resolve(condition) for condition in conditions]
+        raise_faults(DataError, "query", self.unknown_names(conditions))
+        return self._corrections.predict(conditions, self._own(conditions), self._members_mean)
 
     def advance(
         self,

@@ -19,6 +19,7 @@ from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import Candidate, run_weights
+from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import find_shares, held_out_tests
@@ -145,11 +146,11 @@ def _claim(folder: Path, config: FitConfig, problem: Problem, scale: ScaleGrid) 
 def _reweighted_edits(dataset: Dataset, config: FitConfig) -> list[Float[np.ndarray, " condition"]]:
     """Weights of conditions for each member: a Bayesian bootstrap over edits (Rubin 1981), halved to keep every edit."""
     generator = np.random.default_rng(config.seed)
-    edits = {edits: i for i, edits in enumerate(dict.fromkeys(c.edits for c in dataset.conditions))}
+    edits = {edits: i for i, edits in enumerate(dict.fromkeys(tuple(names_of(c)) for c in dataset.conditions))}
     rows = []
     for _ in range(config.n_members):
         weight = 0.5 + 0.5 * generator.exponential(size=len(edits))
-        rows.append(np.array([weight[edits[c.edits]] for c in dataset.conditions]))
+        rows.append(np.array([weight[edits[tuple(names_of(c))]] for c in dataset.conditions]))
     return rows
 
 

@@ -15,6 +15,7 @@ from semimech.model.regulation import (
     neural_map,
     unwired_regulation,
 )
+from semimech.model.regulons import merge_regulons, read_regulon
 from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver, run_plan, settle
 
 __all__ = [
@@ -45,8 +46,10 @@ __all__ = [
     "jacobian",
     "lyapunov",
     "make_plan",
+    "merge_regulons",
     "neural_map",
     "protocol_steps",
+    "read_regulon",
     "run_plan",
     "settle",
     "split_trained",

@@ -11,6 +11,7 @@ from semimech._errors import ConfigError
 from semimech.data import Dataset
 from semimech.experiment import Condition, Context, Period
 from semimech.fit import FittedModel, format_config, is_model, load, package_versions
+from semimech.interpret import decompose, half_lives, signed_edges
 from semimech.model import PriorNetwork
 from semimech.pipeline.scoring import NAMES
 from semimech.pipeline.source import Source
@@ -41,12 +42,15 @@ def make_report(source: Source, dataset: Dataset, out: Path, *, command: str) ->
         history=model.record.history,
         selection=model.record.selection,
         trajectories=predict_courses(model, dataset),
-        network=mark_known(model.network(), source.network()),
+        network=mark_known(signed_edges(model), source.network()),
         settings=format_config(model.record.config),
         versions=package_versions(),
         assumptions=model.assumptions,
         notes=model.record.notes,
         models=tuple(name for name in NAMES.values() if name in set(scores.get("predictor", []))),
+        parts=decompose(model, [c for c in model.training if not c.is_control]),
+        half_lives=half_lives(model),
+        expected_half_life_hours=model.record.config.half_life_hours,
         command=command,
     )
     path = out / "report.html"

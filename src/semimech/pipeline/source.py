@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import tomllib
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ from typing import Any
 import pandas as pd
 import tomli_w
 
-from semimech._errors import ConfigError
+from semimech._errors import ConfigError, DataError, raise_faults
 from semimech._files import replacing
 from semimech.data import Dataset, check, read
-from semimech.model import PriorNetwork
+from semimech.model import PriorNetwork, merge_regulons, read_regulon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +28,14 @@ class Source:
     keys
         Arguments of `semimech.read` that differ from its defaults.
     prior
-        Table of edges with columns ``source``, ``target`` and, if known, ``sign``.
+        Tables of known regulation, each as its source publishes it, see `semimech.model.read_regulon`.
     prior_use
         ``"soft"`` or ``"mask"``, see `semimech.PriorNetwork`.
     """
 
     path: Path
     keys: dict[str, Any] = field(default_factory=dict)
-    prior: Path | None = None
+    prior: tuple[Path, ...] = ()
     prior_use: str = "soft"
 
     def dataset(self) -> Dataset:
@@ -48,30 +47,49 @@ class Source:
         return check(self.path, **self.keys)
 
     def network(self) -> PriorNetwork | None:
-        """Read the table of edges, if there is one.
+        """Read the tables of edges, if there are any, and merge them.
 
         Raises
         ------
         ConfigError
-            If the file cannot be read.
+            If a file cannot be read.
         DataError
-            If it is no table of edges, or its use is unknown.
+            Listing every table that is none of edges; or if the use is unknown.
         """
-        if self.prior is None:
+        if not self.prior:
             return None
-        try:
-            edges = pd.read_csv(self.prior, sep=None, engine="python")
-        except (OSError, ValueError, csv.Error) as error:
-            raise ConfigError(f"{self.prior}: cannot be read as a table of edges ({error})") from None
-        return PriorNetwork(edges=edges, use=self.prior_use)  # type: ignore[arg-type]
+        tables, faults = {}, []
+        for path in self.prior:
+            try:
+                tables[str(path)] = read_regulon(path)
+            except DataError as error:
+                faults.append(str(error))
+        raise_faults(DataError, "prior network", faults)
+        return PriorNetwork(edges=merge_regulons(tables), use=self.prior_use)  # type: ignore[arg-type]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a user of several tables of edges should know of them."""
+        network = self.network()
+        if network is None or len(self.prior) < 2:
+            return ()
+        edges = network.edges
+        contradicted = edges[edges["is_contradicted"]]
+        examples = ", ".join(f"{row.source}-{row.target}" for row in contradicted.head(3).itertuples())
+        return (
+            f"prior: {len(edges):,} edges of {len(self.prior)} tables; of {len(contradicted):,} the tables state opposite signs, which are "
+            f"taken as unknown{f' ({examples})' if examples else ''}.",
+        )
 
     def note(self) -> dict[str, Any]:
         """What ``run.toml`` says of the source; its paths are absolute."""
         keys = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in self.keys.items()}
         noted: dict[str, Any] = {"data": str(self.path.resolve()), "keys": keys}
-        if self.prior is not None:
-            digest = hashlib.sha256(self.prior.read_bytes()).hexdigest()
-            noted["prior"] = {"path": str(self.prior.resolve()), "use": self.prior_use, "sha256": digest}
+        if self.prior:
+            noted["prior"] = {
+                "paths": [str(path.resolve()) for path in self.prior],
+                "use": self.prior_use,
+                "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.prior],
+            }
         return noted
 
 
@@ -99,7 +117,7 @@ def read_source(out: Path) -> Source:
     if not {"data", "keys"} <= set(noted):
         raise ConfigError(f"{out}: no run.toml that can be read; name a folder that 'semimech run' or 'fit' wrote")
     prior = noted.get("prior")
-    wiring = {} if prior is None else {"prior": Path(prior["path"]), "prior_use": prior["use"]}
+    wiring = {} if prior is None else {"prior": tuple(map(Path, prior["paths"])), "prior_use": prior["use"]}
     return Source(path=Path(noted["data"]), keys=noted["keys"], **wiring)
 
 

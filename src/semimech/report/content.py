@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions import Assumption
 from semimech.data import Dataset
+from semimech.interpret import PARTS
 from semimech.report.summary import summarise
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
@@ -43,6 +44,17 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "selection": ("error", "averaged", "chosen"),
     "trajectories": ("perturbation", "hours", "gene", "predicted", "lower", "upper"),
     "network": ("source", "target", "weight"),
+    "parts": ("perturbation", "gene", "change", *PARTS),
+    "half_lives": (
+        "gene",
+        "half_life_hours",
+        "lower",
+        "upper",
+        "time_constant_hours",
+        "fold_spread",
+        "fold_error",
+        "could_tell",
+    ),
 }
 
 
@@ -77,7 +89,13 @@ class ReportContent:
     trajectories
         Predicted course of each edit: ``perturbation``, ``hours``, ``gene``, ``predicted``, ``lower``, ``upper``.
     network
-        Learned edges: ``source``, ``target``, ``weight`` and optionally ``spread`` over members and ``in_prior``.
+        Learned edges: ``source``, ``target``, ``weight`` and optionally ``spread`` over members, ``inclusion`` (share of members) and ``in_prior``.
+    parts
+        What predictions of training conditions are made of, from `semimech.decompose`.
+    half_lives
+        From `semimech.half_lives`.
+    expected_half_life_hours
+        Half-life that was expected before the data.
     settings
         The settings of the fit as TOML.
     versions
@@ -113,6 +131,9 @@ class ReportContent:
     assumptions: tuple[Assumption, ...]
     notes: tuple[str, ...]
     models: tuple[str, ...] = ()
+    parts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    half_lives: pd.DataFrame = field(default_factory=pd.DataFrame)
+    expected_half_life_hours: float | None = None
     command: str = ""
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int, PRNGKeyArray
 
-from semimech._files import write_h5ad
+from semimech._h5ad import write_h5ad
 from semimech.experiment import Condition, Context, Edit, Experiment, Harvest, Period, SetMedia, Wait
 from semimech.simulate._random import generator
 from semimech.simulate.describe import describe_truth

@@ -14,7 +14,8 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int, PRNGKeyArray
 
-from semimech._files import any_strings, replacing
+from semimech._files import replacing
+from semimech._h5ad import any_strings
 from semimech.simulate._random import generator
 from semimech.simulate.describe import describe_truth
 from semimech.simulate.measurement import Batches, Measurement, draw_batches, draw_libraries

@@ -2,6 +2,7 @@
 
 from semimech.report.sections.data import data_section
 from semimech.report.sections.fit import fit_section, network_section
+from semimech.report.sections.interpret import mechanism_section
 from semimech.report.sections.predictions import held_out_section, trajectory_section
 from semimech.report.sections.provenance import assumption_section, provenance_section, reference_section
 from semimech.report.sections.scores import score_section
@@ -11,6 +12,7 @@ __all__ = [
     "data_section",
     "fit_section",
     "held_out_section",
+    "mechanism_section",
     "network_section",
     "provenance_section",
     "reference_section",

@@ -8,7 +8,7 @@ from semimech.report.blocks import Block, Fold, Gallery, Paragraph, Picture, Poi
 from semimech.report.content import ReportContent
 from semimech.report.plots import plot_history, plot_network, plot_selection
 from semimech.report.plots.fitting import setting, setting_names
-from semimech.report.words import listed, number
+from semimech.report.words import listed, number, percent
 
 _EDGES_DRAWN = 24
 _EDGES_LISTED = 40
@@ -89,18 +89,26 @@ def network_section(content: ReportContent) -> Section:
     network = network[network["weight"] != 0]
     ranked = network.reindex(network["weight"].abs().sort_values(ascending=False, kind="stable").index)
     has_prior, has_spread = "in_prior" in ranked.columns, "spread" in ranked.columns
+    has_inclusion = "inclusion" in ranked.columns
     rows = tuple(
         (
             f"{row['source']} {'→' if row['weight'] > 0 else '⊣'} {row['target']}",
             "activates" if row["weight"] > 0 else "represses",
             number(float(row["weight"])),
             *((number(float(row["spread"])),) if has_spread else ()),
+            *((percent(float(row["inclusion"])),) if has_inclusion else ()),
             *((("yes" if row["in_prior"] else "no"),) if has_prior else ()),
         )
         for _, row in ranked.head(_EDGES_LISTED).iterrows()
     )
-    head = ("Edge", "Sign", "Weight", *(("Spread",) if has_spread else ()), *(("In prior",) if has_prior else ()))
+    optional = {"Spread": has_spread, "Inclusion": has_inclusion, "In prior": has_prior}
+    head = ("Edge", "Sign", "Weight", *(name for name, is_there in optional.items() if is_there))
     text = f"{len(network):,} edges have a weight other than zero."
+    if has_inclusion:
+        text += (
+            f" {int((ranked['inclusion'] == 1).sum()):,} of them are held with the same sign by every member of the ensemble. Inclusion is that "
+            "share of members, not the probability that an edge is real."
+        )
     if has_prior:
         top = ranked.head(_EDGES_LISTED)
         text += f" Of the {len(top)} strongest, {int(top['in_prior'].astype(bool).sum())} stand in the prior network."
