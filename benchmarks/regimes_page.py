@@ -17,7 +17,7 @@ TASKS = ("held-out edits", "held-out last time", "held-out inner time")
 OWN_GENE = "no change"
 
 
-def page(scores: pd.DataFrame, populations: pd.DataFrame, *, sizes: Mapping[str, Any], n_folds: int) -> str:
+def page(scores: pd.DataFrame, populations: pd.DataFrame, *, sizes: Mapping[str, Any], n_held_out: int) -> str:
     """The results as text.
 
     Parameters
@@ -29,8 +29,8 @@ def page(scores: pd.DataFrame, populations: pd.DataFrame, *, sizes: Mapping[str,
         Energy distances: columns ``regime, world, task, predictor, distance``.
     sizes
         Arguments of the presets.
-    n_folds
-        Folds of held-out edits.
+    n_held_out
+        Genes held out together.
     """
     worlds = sorted(scores["world"].unique())
     counts = ", ".join(f"{n} {regime}" for regime, n in scores.groupby("regime")["world"].nunique().items())
@@ -43,8 +43,8 @@ def page(scores: pd.DataFrame, populations: pd.DataFrame, *, sizes: Mapping[str,
         f"- Command: `python -m benchmarks.regimes --cache FOLDER --worlds {len(worlds)}`. The number of a world is its seed: {', '.join(map(str, worlds))} ({counts}).",
         f"- Presets `ipsc_maintenance` and `endoderm_differentiation` with {sizes['n_genes']} genes, {sizes['n_edits']} knockouts, days {', '.join(map(str, sizes['days']))},",
         f"  {sizes['cells']} cells per edited condition and {sizes['control_cells']} per day and medium of unedited ones; counts, batches, 5 % of cells that escaped their edit.",
-        f"- Trained on measured means, scored against the noise-free mean in log1p CP10k, without the edited gene. Held-out edits: a third of the genes at a time, {n_folds} times;",
-        "  held-out times: day 4 from days 1 and 2, and day 2 from days 1 and 4. All settings are the defaults.",
+        f"- Trained on measured means, scored against the noise-free mean in log1p CP10k, without the edited gene. Held-out edits: {n_held_out} of the genes,",
+        "  in differentiating worlds one of the two regulators of fate among them while the other trains; held-out times: day 4 from days 1 and 2, and day 2 from days 1 and 4. All settings are the defaults.",
         f"- “{OWN_GENE}” is the matched control with the edited gene alone set: own gene only. Without the edited gene the two are one; with it see the second table.",
         "  “+ fates” (`semimech.fit.branching`) fits inside the fates into which unedited cells part, and predicts the shares of cells in each; where no fates are found it is the model itself.",
         "",

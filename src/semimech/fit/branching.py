@@ -58,11 +58,11 @@ class Shares:
         self.dataset = replace(dataset, cells=None)
         self._fates = fates_by_time(dataset, seed=seed)
         self._unedited: dict[int, np.ndarray] = {}
-        for row in np.flatnonzero(dataset.is_control):
+        for row in map(int, np.flatnonzero(dataset.is_control)):
             fates = self._fates.get(dataset.hours[row])
-            if fates is not None and not self._is_resting(int(row)):
+            if fates is not None and not self._is_resting(row):
                 even = np.full(len(fates.centre), 1.0 / len(fates.centre))
-                self._unedited[int(row)] = fates.membership(cells_of(dataset, np.array([row])), even)[0]
+                self._unedited[row] = fates.membership(cells_of(dataset, np.array([row])), even)[0]
         self.found = np.zeros_like(dataset.mean)
         self._shifts: dict[tuple[object, object], list[tuple[float, np.ndarray]]] = {}
         observed: list[tuple[Condition, Branch, np.ndarray, int]] = []
