@@ -115,3 +115,10 @@ def test_one_step_ahead_adds_the_predicted_step_to_the_observation():
     before, after = [asked("G5", 24.0)], [asked("G5", 48.0)]
     step = model.predict_conditions(after).mean - model.predict_conditions(before).mean
     assert model.advance(data.mean[:1], before, after) == pytest.approx(data.mean[:1] + step)
+
+
+def test_settled_cells_have_the_shares_of_their_settled_harvest_or_of_the_last_before():
+    data = screen({"control": 0.5, "G2": 0.9}, hours=(48.0,))
+    assert shares_of(Shares(data, seed=0), "G2", np.inf).max() == pytest.approx(0.9, abs=0.03)
+    settled = screen({"control": 0.5, "G2": 0.9}, hours=(np.inf,))
+    assert shares_of(Shares(settled, seed=0), "G2", np.inf).max() == pytest.approx(0.9, abs=0.03)

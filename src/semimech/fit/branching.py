@@ -18,6 +18,7 @@ from semimech.predictor import AbstractDynamicPredictor, Prediction
 
 _MOST_PULL = 10.0
 _QUANTILE = 1.645
+_SETTLED_HOURS = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +109,9 @@ class Shares:
         found = sorted(self._shifts.get((edits, condition.media), []), key=lambda harvest: harvest[0])
         if not found:
             return None
-        times = np.array([hours for hours, _ in found])
-        return np.array([np.interp(condition.hours, times, shift) for shift in np.array([s for _, s in found]).T])
+        times = np.minimum([hours for hours, _ in found], _SETTLED_HOURS)
+        asked = min(condition.hours, _SETTLED_HOURS)
+        return np.array([np.interp(asked, times, shift) for shift in np.array([s for _, s in found]).T])
 
     def _direction(self, edit: Edit, branch: Branch) -> Float[np.ndarray, " fate"]:
         """Shift of the logarithms of the shares by an edit not harvested, where the pull is one."""
