@@ -25,7 +25,6 @@ from benchmarks.steady_state_loss import write_table
 from semimech import FitConfig, FittedModel, fit
 from semimech.baselines import fit_baseline
 from semimech.data import Dataset, Split, read
-from semimech.data.split import unseen_time
 from semimech.evaluate import CEILING, Method, baseline_methods, run_benchmark
 from semimech.evaluate.score import ROLL_OUT
 from semimech.fit.branching import BranchingModel, with_fates
@@ -38,6 +37,7 @@ REGIMES = {"non-differentiating": ipsc_maintenance, "differentiating": endoderm_
 SIZES = {"n_genes": 40, "n_edits": 9, "n_doubles": 0, "days": (1, 2, 4), "cells": 40, "control_cells": 200}
 FIRST_WORLD = 100  # worlds 0 to 9 were looked at while methods were made
 HELD_OUT = 3
+HARVEST = "unseen_harvest"
 N_TRUTH_CELLS = 256
 MODEL, NEURAL, BRANCHING = "semi-mechanistic", "Neural ODE", "semi-mechanistic + fates"
 POPULATIONS = ("OT interpolation", "time interpolation", MODEL, BRANCHING)
@@ -110,32 +110,43 @@ def simulated(regime: str, number: int) -> tuple[Dataset, np.ndarray]:
     return replace(data, name=f"{regime} {number}"), truth.observed
 
 
-def held_out(data: Dataset, number: int) -> tuple[Split, ...]:
-    """Three of the edited genes at all times; then the last time, and the one before.
+def held_out(data: Dataset, number: int) -> tuple[Split, Split]:
+    """Three of the edited genes at all times; and one later harvest of each edit in each medium, the last or the one before.
 
     Where there are regulators of fate, one of the two is held out, in turns, and the other trains.
     """
     genes = sorted({edit.gene for condition in data.conditions for edit in condition.edits})
     fates = [gene for gene in FATES if gene in genes]
-    others = np.random.default_rng(number).permutation([gene for gene in genes if gene not in fates])
+    rng = np.random.default_rng(number)
+    others = rng.permutation([gene for gene in genes if gene not in fates])
     chosen = ([fates[number % 2]] if fates else []) + others.tolist()
     asked = tuple(sorted(chosen[:HELD_OUT]))
     is_held = np.isin(data.perturbations, asked)
-    edits = Split(
-        name="unseen_edit", train=np.flatnonzero(~is_held), test=np.flatnonzero(is_held), held_out=asked, seed=number
+    is_missing = missing_harvests(data, rng)
+    return (
+        Split(name="unseen_edit", train=np.flatnonzero(~is_held), test=np.flatnonzero(is_held), held_out=asked),
+        Split(name=HARVEST, train=np.flatnonzero(~is_missing), test=np.flatnonzero(is_missing)),
     )
-    return (edits, *unseen_time(data, seed=number))
 
 
-def task_name(split: Split) -> str:
-    """What a split asks, in words."""
-    if split.name == "unseen_edit":
-        return "held-out edits"
-    return "held-out last time" if split.fold == 0 else "held-out inner time"
+def missing_harvests(data: Dataset, rng: np.random.Generator) -> np.ndarray:
+    """Of each edit in each medium, the last harvest or the one before, one as often as the other."""
+    courses = list(dict.fromkeys((c.edits, c.media) for c in data.conditions if c.edits))
+    turn = rng.permutation(len(courses)) % 2
+    times = sorted(set(data.hours[~data.is_control]))[-2:]
+    missing = {(*course, times[odd]) for course, odd in zip(courses, turn, strict=True)}
+    return np.array([(c.edits, c.media, c.hours) in missing for c in data.conditions])
+
+
+def task_names(hours: pd.Series, split: Split, data: Dataset) -> np.ndarray:
+    """What a split asks at each time, in words."""
+    if split.name != HARVEST:
+        return np.full(len(hours), "held-out edits")
+    return np.where(hours == data.hours.max(), "held-out last time", "held-out inner time")
 
 
 def one_world(
-    regime: str, number: int, *, splits: Callable[[Dataset, int], tuple[Split, ...]] = held_out
+    regime: str, number: int, *, splits: Callable[[Dataset, int], Sequence[Split]] = held_out
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Squared errors against the truth, and errors of populations, of all methods in one world.
 
@@ -157,12 +168,12 @@ def one_world(
         result = run_benchmark(workshop.methods(), replace(data, mean=mean), [split], seed=number)
         table = result.scores
         table = table[(table["metric"] == "mse") & (table["mode"] == ROLL_OUT) & (table["predictor"] != CEILING)]
-        scores.append(table.assign(task=task_name(split)))
-        if split.name == "unseen_time":
+        scores.append(table.assign(task=task_names(table["hours"], split, data)))
+        if split.name == HARVEST:
             errors = population_errors(
                 workshop.populations(data.subset(split.train)), data, split, rng=np.random.default_rng(number)
             )
-            populations.append(errors.assign(task=task_name(split)))
+            populations.append(errors.assign(task=task_names(errors["hours"], split, data)))
     columns = ["task", "fold", "predictor", "perturbation", "hours", "medium", "scope", "value", "reason"]
     where = {"regime": regime, "world": number}
     return pd.concat(scores)[columns].assign(**where), pd.concat(populations).assign(**where)

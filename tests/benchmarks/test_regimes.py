@@ -32,19 +32,22 @@ def scores(errors: dict[str, tuple[float, ...]], regime: str = "differentiating"
     return pd.DataFrame(rows)
 
 
-def test_three_genes_are_held_out_and_each_later_time_once():
+def test_three_genes_are_held_out_and_of_each_course_one_later_harvest():
     data = screen(dict.fromkeys(("control", "G0", "G1", "G2", "G3", "G4"), 0.5), n=20, hours=(24.0, 48.0, 96.0))
-    splits = regimes.held_out(data, 7)
-    assert [regimes.task_name(s) for s in splits] == ["held-out edits", "held-out last time", "held-out inner time"]
-    trained, tested = ({data.perturbations[r] for r in rows} for rows in (splits[0].train, splits[0].test))
+    edits, harvests = regimes.held_out(data, 7)
+    trained, tested = ({data.perturbations[r] for r in rows} for rows in (edits.train, edits.test))
     assert len(tested) == 3 and not tested & trained
-    assert [set(data.hours[s.test]) for s in splits[1:]] == [{96.0}, {48.0}]
+    assert sorted(data.perturbations[r] for r in harvests.test) == ["G0", "G1", "G2", "G3", "G4"]
+    assert set(data.hours[harvests.test]) == {48.0, 96.0}
+    assert not set(harvests.train) & set(harvests.test)
+    hours = pd.Series([96.0, 48.0])
+    assert regimes.task_names(hours, harvests, data).tolist() == ["held-out last time", "held-out inner time"]
 
 
 @pytest.mark.parametrize("number", [4, 5])
 def test_one_regulator_of_fate_is_held_out_and_the_other_trains(number: int):
     names = ("control", *FATES, "A", "B", "C", "D")
-    data = dataset([condition(name, 24.0) for name in names], np.ones((7, 2)))
+    data = dataset([condition(name, t) for name in names for t in (24.0, 48.0)], np.ones((14, 2)))
     edits = regimes.held_out(data, number)[0]
     assert set(edits.held_out) & set(FATES) == {FATES[number % 2]}
     assert len(edits.held_out) == 3
@@ -111,7 +114,7 @@ def test_a_run_goes_on_from_the_worlds_that_are_there_and_writes_its_page(tmp_pa
 
 
 def test_one_small_world_is_scored_against_its_truth_by_every_method(monkeypatch):
-    sizes = {"n_genes": 10, "n_edits": 3, "n_doubles": 0, "days": (1, 2), "cells": 8, "control_cells": 40}
+    sizes = {"n_genes": 10, "n_edits": 3, "n_doubles": 0, "days": (1, 2, 3), "cells": 8, "control_cells": 40}
     monkeypatch.setattr(regimes, "SIZES", sizes)
     monkeypatch.setattr(regimes, "N_TRUTH_CELLS", 16)
     quick = {"n_steps": 2, "validation_steps": 2, "n_members": 1, "n_folds": 2, "steady_state": "none"}
