@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from semimech._errors import ConfigError, DataError
-from semimech.baselines.baseline import AbstractBaseline
 from semimech.baselines.effects import Effects
 from semimech.baselines.gaussian import fit_gaussian_conditioning
 from semimech.baselines.linear import fit_low_rank, fit_ridge
 from semimech.baselines.simple import Additive, MeanAndTarget, MeanOfEdits, NearestEdit, NoChange
 from semimech.baselines.time import Persistence, TimeInterpolation, TimeTrend
+from semimech.baselines.transport import TransportInterpolation
 from semimech.data import Dataset
+from semimech.predictor import AbstractDynamicPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Baseline:
     """
 
     name: str
-    fit: Callable[[Effects], AbstractBaseline]
+    fit: Callable[[Effects], AbstractDynamicPredictor]
 
 
 BASELINES: tuple[Baseline, ...] = (
@@ -43,10 +44,11 @@ BASELINES: tuple[Baseline, ...] = (
     Baseline(name="persistence", fit=Persistence),
     Baseline(name="time interpolation", fit=TimeInterpolation),
     Baseline(name="time trend", fit=TimeTrend),
+    Baseline(name="OT interpolation", fit=TransportInterpolation),
 )
 
 
-def fit_baseline(name: str, dataset: Dataset) -> AbstractBaseline:
+def fit_baseline(name: str, dataset: Dataset) -> AbstractDynamicPredictor:
     """Fit one baseline.
 
     Parameters
@@ -69,7 +71,7 @@ def fit_baseline(name: str, dataset: Dataset) -> AbstractBaseline:
     raise ConfigError(f"no baseline is called {name!r}; known: {', '.join(b.name for b in BASELINES)}")
 
 
-def fit_baselines(dataset: Dataset) -> tuple[AbstractBaseline, ...]:
+def fit_baselines(dataset: Dataset) -> tuple[AbstractDynamicPredictor, ...]:
     """Fit every baseline that the data can carry; the others are left out.
 
     Parameters
