@@ -16,7 +16,7 @@ from semimech.experiment import Compound, Condition, parse_experiment
 
 X, Y = (Compound(name=name, targets=targets, ic50=1.0) for name, targets in (("x", ("G0",)), ("y", ("G0", "G1"))))
 SYSTEM = CellSystem(compounds=(X, Y))
-WANTS_MORE = ("low-rank linear", "gaussian conditioning", "time trend")
+WANTS_MORE = ("low-rank linear", "gaussian conditioning", "time trend", "OT interpolation")
 """Baselines that want more edits, times or cells than the small screen below has."""
 
 

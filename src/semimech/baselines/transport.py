@@ -143,7 +143,7 @@ class TransportInterpolation(AbstractDynamicPredictor):
         if before:
             rows = [data.index[c] for c in (Condition(history=tuple(before)),) if c in data.index]
         else:
-            rows = [] if data.system.is_differentiating else list(np.flatnonzero(data.is_stationary_control))
+            rows = [] if not data.system.is_stationary else list(np.flatnonzero(data.is_stationary_control))
         return {begin: np.array(rows), **found} if rows else found
 
     def _mean(self, rows: np.ndarray) -> Float[np.ndarray, " gene"]:

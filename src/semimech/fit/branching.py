@@ -102,7 +102,7 @@ class Shares:
         return _shifted(branch, total), is_seen
 
     def _is_resting(self, row: int) -> bool:
-        return bool(self.dataset.is_stationary_control[row]) and not self.dataset.system.is_differentiating
+        return bool(self.dataset.is_stationary_control[row]) and self.dataset.system.is_stationary
 
     def _seen(self, edits: tuple[Edit, ...], condition: Condition) -> np.ndarray | None:
         """Shift of the shares by edits that were harvested in these media, linear in time between harvests."""

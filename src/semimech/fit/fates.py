@@ -125,7 +125,7 @@ def fates_by_time(dataset: Dataset, *, seed: int) -> dict[float, Fates]:
     found: dict[float, Fates] = {}
     if dataset.cells is None:
         return found
-    is_driven = dataset.is_control & ~(dataset.is_stationary_control & (not dataset.system.is_differentiating))
+    is_driven = dataset.is_control & ~(dataset.is_stationary_control & dataset.system.is_stationary)
     later: Fates | None = None
     for hours in sorted(set(dataset.hours[is_driven]), reverse=True):
         rows = np.flatnonzero(is_driven & (dataset.hours == hours))
