@@ -25,8 +25,8 @@ def by_hand(
     training: Sequence[Condition] = (),
     residual: np.ndarray | None = None,
     carry_over: float = 0.0,
-    compose: tuple[float, float] = (1.0, 0.0),
-    trust: tuple[float, float] = (1.0, 1.0),
+    compose: tuple[float, float, float] = (1.0, 0.0, 0.0),
+    trust: tuple[float, float, float] = (1.0, 1.0, 1.0),
     max_step_hours: float = 0.05,
 ) -> FittedModel:
     """A fitted model of these laws, one for each member, that takes short steps."""
@@ -35,7 +35,7 @@ def by_hand(
         members=ensemble(*laws, scale=scale),
         control=UNIT,
         residual=np.zeros((len(training), N_GENES)) if residual is None else residual,
-        carry_over=np.array([carry_over, carry_over]),
+        carry_over=np.full((2, 2), carry_over),
         compose=np.array(compose),
         trust=np.array(trust),
         seen=width,

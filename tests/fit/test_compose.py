@@ -7,7 +7,7 @@ import pytest
 from small_data import condition, dataset
 
 from semimech.experiment import Condition, parse_experiment
-from semimech.fit.compose import Seen, held_out_composites, merged, shape
+from semimech.fit.compose import Seen, held_out_composites, merged
 from semimech.fit.held_out import find_shares, held_out_tests
 
 RNG = np.random.default_rng(0)
@@ -17,9 +17,10 @@ def asked(text: str) -> Condition:
     return parse_experiment(f"{text} > harvest").conditions["harvest"]
 
 
-def seen(*texts: str) -> Seen:
+def seen(*texts: str, is_stationary: bool = True) -> Seen:
     conditions = tuple(asked(text) for text in texts)
-    return Seen(conditions=conditions, residual=RNG.normal(size=(len(conditions), 3)))
+    residual = RNG.normal(size=(len(conditions), 3))
+    return Seen(conditions=conditions, residual=residual, pool=np.arange(3.0) if is_stationary else None)
 
 
 def terms(known: Seen, text: str) -> list[tuple[float, Condition]] | None:
@@ -72,12 +73,33 @@ def test_without_parts_that_were_seen_apart_there_is_no_composition(query):
     assert terms(seen("edit A > wait 24h", "edit B > wait 24h"), query) is None
 
 
-def test_contexts_that_did_not_last_and_equal_neighbours_leave_no_trace_in_the_shape():
-    assert shape(asked("medium M > medium N > edit A > wait 24h")) == shape(asked("edit A > medium N > wait 1h"))
-    assert shape(asked("edit A > wait 2h > wait 3h")) == shape(asked("edit A > wait 1h"))
-    assert shape(asked("wait 2h > edit A > wait 3h")) != shape(asked("edit A > wait 3h"))
+def test_contexts_that_did_not_last_and_equal_neighbours_leave_no_trace():
+    moving = seen("edit A > wait 24h", is_stationary=False)
+    same = [("medium M > medium N > edit A > wait 24h", "edit A > medium N > wait 1h")]
+    same += [("edit A > wait 2h > wait 3h", "edit A > wait 1h")]
+    for one, other in same:
+        assert moving.shape(asked(one)) == moving.shape(asked(other))
     kept = merged(asked("wait 2h > edit A > wait 3h"), lambda context: context)
     assert [period.hours for period in kept.history] == [2.0, 3.0]
+
+
+def test_waiting_before_the_first_change_is_idle_only_where_unedited_cells_are_stationary():
+    late, at_once = asked("wait 2h > edit A > wait 3h"), asked("edit A > wait 3h")
+    still, moving = seen("edit A > wait 3h"), seen("edit A > wait 3h", is_stationary=False)
+    assert still.reduced(late) == at_once and still.knows(late)
+    np.testing.assert_array_equal(still.residual_of(late), still.residual[0])
+    assert not moving.knows(late)
+
+
+def test_unedited_cells_are_a_pool_in_maintenance_medium_only_where_they_are_stationary():
+    texts = ("wait 24h", "wait 48h", "medium M > wait 24h", "medium M > wait 48h")
+    still, moving = seen(*texts), seen(*texts, is_stationary=False)
+    law = np.array([0.5, 0.25, 4.0])
+    np.testing.assert_array_equal(still.unedited(asked("wait 36h"), law), np.arange(3.0) - law)
+    np.testing.assert_allclose(moving.unedited(asked("wait 36h"), law), moving.residual[:2].mean(axis=0))
+    in_medium = asked("medium M > wait 36h")
+    np.testing.assert_allclose(still.unedited(in_medium, law), still.residual[2:].mean(axis=0))
+    assert not still.unedited(asked("medium N > wait 24h"), law).any()
 
 
 def test_a_residual_is_linear_in_time_from_zero_and_persists():
@@ -104,27 +126,28 @@ def test_settled_cells_are_apart_from_those_harvested_in_time():
 def test_half_of_the_combinations_whose_parts_were_seen_are_held_out_at_all_times():
     singles = [f"edit {gene} > wait {hours}h" for gene in "ABCD" for hours in (24, 48)]
     doubles = [f"edit {pair[0]} > edit {pair[1]} > wait {hours}h" for pair in ("AB", "CD", "AE") for hours in (24, 48)]
-    conditions = [asked(text) for text in singles + doubles]
-    out = held_out_composites(conditions, seed=0)
+    out = held_out_composites(seen(*singles, *doubles), seed=0)
     assert not out[: len(singles)].any() and not out[-2:].any()
     assert out.reshape(-1, 2).all(axis=1).sum() == out.sum() / 2 == 1
 
 
 def test_the_last_harvest_and_one_between_are_held_out_of_edited_curves_only():
     conditions = [condition(name, hours) for name in ("control", "A", "B") for hours in (12.0, 24.0, 48.0, 72.0)]
-    last, between = held_out_tests(conditions, has_composites=True, seed=0)
+    blank = np.ones((len(conditions), 2))
+    last, between = held_out_tests(dataset(conditions, blank), has_composites=True, seed=0)
     assert [c.hours for c, out in zip(conditions, last, strict=True) if out] == [72.0, 72.0]
     assert [c.hours for c, out in zip(conditions, between, strict=True) if out] == [24.0, 48.0]
-    assert held_out_tests([condition("A", 24.0), condition("control", 24.0)], has_composites=True, seed=0) == []
+    once = dataset([condition("A", 24.0), condition("control", 24.0)], blank[:2])
+    assert held_out_tests(once, has_composites=True, seed=0) == []
 
 
-@pytest.mark.parametrize("wanted", [(0.0, 1.0), (1.0, 0.0), (0.4, 0.7)])
+@pytest.mark.parametrize("wanted", [(0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.4, 0.3, 0.7)])
 def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     """Laws are right on singles but for a residual each; doubles obey the composition exactly."""
     names = ["control", *"ABCD", "A+B", "C+D", "A+C", "B+D"]
     conditions = [condition(name, 24.0) for name in names]
     law = dict(zip(conditions, RNG.normal(size=(len(names), 6)), strict=True))
-    residual = {c: RNG.normal(size=6) * (len(c.edits) == 1) for c in conditions}
+    residual = {c: RNG.normal(size=6) * (len(c.edits) < 2) for c in conditions}
     single = {c.perturbation: c for c in conditions}
     mean = []
     for c in conditions:
@@ -134,10 +157,11 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
         parts = [single[edit.gene] for edit in c.edits]
         control = law[single["control"]]
         additive = control + sum(law[part] - control for part in parts)
-        seen_of_parts = sum(residual[part] for part in parts)
-        mean.append(additive + wanted[0] * (law[c] - additive) + wanted[1] * seen_of_parts)
+        base = residual[single["control"]]
+        beyond = sum(residual[part] - base for part in parts)
+        mean.append(additive + wanted[0] * (law[c] - additive) + wanted[1] * base + wanted[2] * beyond)
     data = dataset(conditions, np.array(mean))
-    (test,) = held_out_tests(conditions, has_composites=True, seed=0)
+    (test,) = held_out_tests(data, has_composites=True, seed=0)
     assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
     weight = np.ones(data.mean.shape)
     predicted = np.array([law[c] for c in conditions])
@@ -150,4 +174,5 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
 def test_without_anything_held_out_nothing_is_carried_over_and_the_law_is_trusted():
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, np.ones((2, 3)), [], [], [])
-    assert shares.carry_over.tolist() == [0.0, 0.0] and shares.compose.tolist() == [1.0, 0.0] and not shares.widths
+    assert shares.carry_over.tolist() == [[1.0, 0.0]] * 2 and shares.compose.tolist() == [1.0, 1.0, 0.0]
+    assert not shares.widths

@@ -1,5 +1,7 @@
 """Pooling against closed forms and a grid search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,23 +16,26 @@ WEIGHT = RNG.uniform(0.5, 2.0, SHAPE)
 def nested() -> Nested:
     start = RNG.normal(size=SHAPE)
     shared = start + RNG.normal(size=SHAPE)
-    return Nested(unedited=start, shared=shared, specific=shared + RNG.normal(size=SHAPE))
+    control = start + RNG.normal(size=SHAPE)
+    return Nested(unedited=start, control=control, shared=shared, specific=shared + RNG.normal(size=SHAPE))
 
 
-@pytest.mark.parametrize("wanted", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.8), (1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize(
+    "wanted", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.3, 0.8), (1.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
+)
 def test_a_truth_on_the_way_is_found(wanted):
     levels = nested()
     np.testing.assert_allclose(best_trust(levels, levels.pooled(np.array(wanted)), WEIGHT), wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("outside", [(1.4, 0.5), (-0.6, 0.2), (0.5, -1.0), (2.0, 2.0)])
+@pytest.mark.parametrize("outside", [(0.5, 1.4, 0.5), (0.0, -0.6, 0.2), (1.2, 0.5, -1.0), (2.0, 2.0, 2.0)])
 def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
     levels = nested()
     truth = levels.pooled(np.array(outside)) + 0.1 * RNG.normal(size=SHAPE)
     found = best_trust(levels, truth, WEIGHT)
     error = lambda trust: float((WEIGHT * (levels.pooled(np.array(trust)) - truth) ** 2).sum())
-    grid = np.linspace(0.0, 1.0, 41)
-    assert error(found) <= min(error((a, b)) for a in grid for b in grid) + 1e-9
+    grid = np.linspace(0.0, 1.0, 17)
+    assert error(found) <= min(error((a, b, c)) for a in grid for b in grid for c in grid) + 1e-9
     assert ((found >= 0.0) & (found <= 1.0)).all()
 
 
@@ -39,17 +44,20 @@ def test_pooling_is_never_worse_on_what_it_was_found_on():
     truth = RNG.normal(size=SHAPE)
     found = levels.pooled(best_trust(levels, truth, WEIGHT))
     error = lambda predicted: float((WEIGHT * (predicted - truth) ** 2).sum())
-    assert error(found) <= min(error(x) for x in (levels.unedited, levels.shared, levels.specific)) + 1e-9
+    assert (
+        error(found) <= min(error(x) for x in (levels.unedited, levels.control, levels.shared, levels.specific)) + 1e-9
+    )
 
 
 def test_a_step_that_changes_nothing_is_trusted_and_nan_is_left_out():
     still = nested()
-    still = Nested(unedited=still.unedited, shared=still.unedited, specific=still.specific)
-    truth = still.pooled(np.array([0.0, 0.5]))
+    still = replace(still, shared=still.unedited)
+    truth = still.pooled(np.array([0.25, 0.0, 0.5]))
     truth[0] = np.nan
-    np.testing.assert_allclose(best_trust(still, truth, WEIGHT), [1.0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(best_trust(still, truth, WEIGHT), [0.25, 1.0, 0.5], atol=1e-6)
     blank = np.full(SHAPE, np.nan)
-    assert best_trust(Nested(unedited=blank, shared=blank, specific=blank), truth, WEIGHT).tolist() == [1.0, 1.0]
+    nothing = Nested(unedited=blank, control=blank, shared=blank, specific=blank)
+    assert best_trust(nothing, truth, WEIGHT).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_conditions_without_names_or_edits_keep_times_and_media():

@@ -100,7 +100,7 @@ def test_the_edited_gene_itself_changes_by_a_path_without_edges():
     ],
 )
 def test_contributions_sum_to_the_predicted_change_whatever_the_law_and_the_protocol(make, protocol):
-    model = by_hand(make(1), make(2), scale=log1p_scale(), trust=(0.5, 0.7))
+    model = by_hand(make(1), make(2), scale=log1p_scale(), trust=(1.0, 0.5, 0.7))
     explanation = explain(model, protocol, "B", max_edges=6, n_paths=10**6)
     condition = model.operator(protocol).condition
     control = harvested(f"wait {'settled' if np.isinf(condition.hours) else f'{condition.hours}h'} > harvest")

@@ -20,7 +20,7 @@ RESIDUAL = np.array([0.5, -2.0, 0.1, 0.0])
 
 
 def model(*laws, **fields):
-    return by_hand(*laws, training=[SEEN], residual=RESIDUAL[None], carry_over=0.5, trust=(0.4, 0.8), **fields)
+    return by_hand(*laws, training=[SEEN], residual=RESIDUAL[None], carry_over=0.5, trust=(1.0, 0.4, 0.8), **fields)
 
 
 @pytest.mark.parametrize("make", [mechanistic, lambda seed: mechanistic(seed, residual=True), neural])

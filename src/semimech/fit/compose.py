@@ -1,19 +1,19 @@
-r"""Composed predictions: conditions whose parts were seen, each in its own duration.
+r"""What stands beside the laws: residuals of what was seen, and of the parts of what was seen in parts only.
 
 Of edits :math:`e` the parts are :math:`e` alone for as long as it was in force, and no edit at all. With predictions
-:math:`f`, and residuals :math:`r` (observed minus fitted) of parts that were harvested,
+:math:`f` of the laws, and residuals :math:`r` (observed minus :math:`f`) of parts that were harvested,
 
-.. math:: a = f_\varnothing + \sum_e (f_e - f_{\varnothing e}), \qquad
-          s = r_\varnothing + \sum_e (r_e - r_{\varnothing e}),
+.. math:: a = f_\varnothing + \sum_e (f_e - f_{\varnothing e}), \qquad s = \sum_e (r_e - r_{\varnothing e}),
 
-the composed prediction is :math:`a + \lambda (f - a) + \kappa s`: what the law says beyond the sum of its parts, and
-what the parts were seen to do beyond the law, as far as held-out combinations bear out. :math:`\lambda = 0, \kappa = 1` is the
-additive prediction from what was measured, :math:`\lambda = 1, \kappa = 0` the law alone.
+the composed prediction is :math:`a + \lambda (f - a) + \mu r_\varnothing + \kappa s`: what the law says beyond the sum of its
+parts, what unedited cells of the same time and media were seen to do beyond the law, and what the parts were, as far as held-out
+combinations bear out. :math:`(\lambda, \mu, \kappa) = (0, 1, 1)` is the additive prediction from what was measured, :math:`(1, 0, 0)` the law
+alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TypeAlias
@@ -28,6 +28,25 @@ Term: TypeAlias = tuple[float, Condition]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Composition:
+    r"""A condition made of its parts.
+
+    Parameters
+    ----------
+    additive
+        Sum of the parts by the law, :math:`a`.
+    control
+        Residual of unedited cells, :math:`r_\varnothing`.
+    beyond
+        Residuals of the edited parts, each less that of unedited cells, :math:`s`.
+    """
+
+    additive: Float[np.ndarray, " gene"]
+    control: Float[np.ndarray, " gene"]
+    beyond: Float[np.ndarray, " gene"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
     """Harvested conditions with their residuals, looked up by what was done in which order.
 
@@ -37,58 +56,76 @@ class Seen:
         What was harvested.
     residual
         Observed minus fitted, one row for each.
+    pool
+        Observed mean of unedited cells in the maintenance medium, where they are stationary: then waiting before the first
+        change does nothing, and controls of all times are one. Else ``None``.
     """
 
     conditions: tuple[Condition, ...]
     residual: Float[np.ndarray, "condition gene"]
+    pool: Float[np.ndarray, " gene"] | None
 
     def knows(self, condition: Condition) -> bool:
         """Whether the same was done in the same order, for whatever times."""
-        return shape(condition) in self._rows
+        return self.shape(condition) in self._rows
 
     def is_beyond(self, condition: Condition) -> bool:
         """Whether a known condition was harvested at no later time."""
-        return min(condition.hours, SETTLED_HOURS) > max(_hours(self.conditions[r]) for r in self._like(condition))
+        asked = self.reduced(condition)
+        return _hours(asked) > max(_hours(self._reduced[row]) for row in self._like(asked))
 
     def residual_of(self, condition: Condition) -> Float[np.ndarray, " gene"]:
         """Residual of a known condition, linear in time between harvests.
 
-        It grows from zero before the first harvest of cells that were kept in one context, and persists after the last.
+        It grows from zero before the first harvest of edited cells that were kept in one context, and persists after the last.
         """
-        rows = self._like(condition)
-        times = np.array([_hours(self.conditions[row]) for row in rows])
+        asked = self.reduced(condition)
+        rows = self._like(asked)
+        times = np.array([_hours(self._reduced[row]) for row in rows])
         order = np.argsort(times, kind="stable")
         times, values = times[order], self.residual[[rows[i] for i in order]]
-        if len(shape(condition)) == 1 and times[0] > 0:
+        if len(asked.history) == 1 and times[0] > 0 and not asked.is_control:
             times, values = np.append(0.0, times), np.concatenate([np.zeros_like(values[:1]), values])
         settled = times >= SETTLED_HOURS
-        if settled.any() and not settled.all() and not np.isinf(condition.hours):
+        if settled.any() and not settled.all() and not np.isinf(asked.hours):
             times, values = times[~settled], values[~settled]
-        asked = min(condition.hours, SETTLED_HOURS)
-        right = int(np.clip(np.searchsorted(times, asked), 1, max(len(times) - 1, 1)))
-        if len(times) == 1 or asked <= times[0]:
+        hours = _hours(asked)
+        right = int(np.clip(np.searchsorted(times, hours), 1, max(len(times) - 1, 1)))
+        if len(times) == 1 or hours <= times[0]:
             return values[0]
-        share = np.clip((asked - times[right - 1]) / max(times[right] - times[right - 1], 1e-12), 0.0, 1.0)
+        share = np.clip((hours - times[right - 1]) / max(times[right] - times[right - 1], 1e-12), 0.0, 1.0)
         return (1.0 - share) * values[right - 1] + share * values[right]
+
+    def unedited(self, control: Condition, by_law: Float[np.ndarray, " gene"]) -> Float[np.ndarray, " gene"]:
+        """What unedited cells were measured to be beyond what the law says of them; zero where none were harvested."""
+        if self.pool is not None and control.media == (None,):
+            return self.pool - by_law
+        return self.residual_of(control) if self.knows(control) else np.zeros_like(by_law)
 
     def terms(self, condition: Condition) -> tuple[Term, ...] | None:
         """The parts of a condition of edits that were all seen, with their signs; ``None`` if one was not, or there is none.
 
         An edit is taken from the media that the cells were in; else from all others in which it was seen, in equal shares.
         """
-        found: list[Term] = [(1.0, merged(condition, _without_edits))]
+        found: list[Term] = [(1.0, merged(condition, without_edits))]
         for name in names_of(condition):
             alone = self._alone(condition, name)
             if not alone:
                 return None
             for part in alone:
-                found += [(1.0 / len(alone), part), (-1.0 / len(alone), merged(part, _without_edits))]
+                found += [(1.0 / len(alone), part), (-1.0 / len(alone), merged(part, without_edits))]
         return tuple(found) if len(found) > 1 else None
 
-    def sum_of_residuals(self, terms: Iterable[Term]) -> Float[np.ndarray, " gene"]:
-        """Residual of the parts; a part that was not harvested has none."""
-        known = [sign * self.residual_of(part) for sign, part in terms if self.knows(part)]
-        return np.sum(known, axis=0) if known else np.zeros(self.residual.shape[1])
+    def composition(self, terms: Sequence[Term], by_law: Float[np.ndarray, "part gene"]) -> Composition:
+        """What the laws say of parts, summed, and their residuals."""
+        signs = np.array([sign for sign, _ in terms])
+        residual = np.stack(
+            [
+                self.unedited(part, law) if part.is_control else self.residual_of(part)
+                for (_, part), law in zip(terms, by_law, strict=True)
+            ]
+        )
+        return Composition(additive=signs @ by_law, control=residual[0], beyond=signs[1:] @ residual[1:])
 
     def _alone(self, condition: Condition, name: tuple[str, str]) -> list[Condition]:
         """An edit or a compound alone since it came into force, as it was seen."""
@@ -100,35 +137,44 @@ class Seen:
             return replace(context, edits=tuple(e for e in context.edits if _name(e) == name), doses=doses)
 
         here = merged(since, alone)
-        itself = shape(condition)
-        if self.knows(here) and shape(here) != itself:
+        itself = self.shape(condition)
+        if self.knows(here) and self.shape(here) != itself:
             return [here]
         kept = merged(since, lambda context: replace(alone(context), medium=None))
         others = (merged(kept, partial(_in_medium, medium)) for medium in self._media)
-        return [other for other in others if self.knows(other) and shape(other) != itself]
+        return [other for other in others if self.knows(other) and self.shape(other) != itself]
 
     @cached_property
     def _media(self) -> tuple[str | None, ...]:
         """All media, in order of appearance."""
         return tuple(dict.fromkeys(p.context.medium for c in self.conditions for p in c.history))
 
+    def shape(self, condition: Condition) -> tuple[Context, ...]:
+        """What was done, in order, without the times: contexts that lasted, neighbours different."""
+        return tuple(period.context for period in self.reduced(condition).history)
+
+    def reduced(self, condition: Condition) -> Condition:
+        """The condition without what leaves no trace: changes that did not last, and idle waiting at the start."""
+        kept = merged(condition, lambda context: context)
+        idle = self.pool is not None and kept.history[0].context == Context()
+        return Condition(history=kept.history[1:]) if idle and len(kept.history) > 1 else kept
+
+    @cached_property
+    def _reduced(self) -> tuple[Condition, ...]:
+        return tuple(map(self.reduced, self.conditions))
+
     @cached_property
     def _rows(self) -> dict[tuple[Context, ...], list[int]]:
         found: dict[tuple[Context, ...], list[int]] = {}
         for row, condition in enumerate(self.conditions):
-            found.setdefault(shape(condition), []).append(row)
+            found.setdefault(self.shape(condition), []).append(row)
         return found
 
-    def _like(self, condition: Condition) -> list[int]:
+    def _like(self, asked: Condition) -> list[int]:
         """Rows of the same shape whose times before the last change are nearest."""
-        rows = self._rows[shape(condition)]
-        before = [abs(_before(self.conditions[row]) - _before(condition)) for row in rows]
+        rows = self._rows[tuple(period.context for period in asked.history)]
+        before = [abs(_before(self._reduced[row]) - _before(asked)) for row in rows]
         return [row for row, distance in zip(rows, before, strict=True) if distance <= min(before) + 1e-9]
-
-
-def shape(condition: Condition) -> tuple[Context, ...]:
-    """What was done, in order, without the times: contexts that lasted, neighbours different."""
-    return tuple(period.context for period in merged(condition, lambda context: context).history)
 
 
 def merged(condition: Condition, change: Callable[[Context], Context]) -> Condition:
@@ -158,7 +204,8 @@ def _in_medium(medium: str | None, context: Context) -> Context:
     return replace(context, medium=medium)
 
 
-def _without_edits(context: Context) -> Context:
+def without_edits(context: Context) -> Context:
+    """A context in which no edit is in force, and no compound."""
     return replace(context, edits=(), doses=())
 
 
@@ -167,16 +214,15 @@ def _hours(condition: Condition) -> float:
 
 
 def _before(condition: Condition) -> float:
-    """Hours before the last change."""
-    return float(sum(period.hours for period in merged(condition, lambda context: context).history[:-1]))
+    """Hours before the last change, settled ones as a number."""
+    return min(float(sum(period.hours for period in condition.history[:-1])), SETTLED_HOURS)
 
 
-def held_out_composites(conditions: Sequence[Condition], *, seed: int) -> np.ndarray:
+def held_out_composites(seen: Seen, *, seed: int) -> np.ndarray:
     """Half of what was done in combination, at random, all times of it, where its parts were harvested alone."""
-    blank = np.zeros((len(conditions), 0))
-    seen = Seen(conditions=tuple(conditions), residual=blank)
-    shapes = [shape(condition) for condition in conditions]
-    composites = [each for each in dict.fromkeys(shapes) if seen.terms(conditions[shapes.index(each)]) is not None]
+    shapes = [seen.shape(condition) for condition in seen.conditions]
+    first = dict(zip(reversed(shapes), reversed(seen.conditions), strict=True))
+    composites = [each for each in dict.fromkeys(shapes) if seen.terms(first[each]) is not None]
     order = np.random.default_rng(seed).permutation(len(composites))
     out = {composites[i] for i in order[: -(-len(composites) // 2)]}
     return np.array([each in out for each in shapes], dtype=bool)

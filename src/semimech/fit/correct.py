@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from semimech.experiment import Condition
-from semimech.fit.compose import Seen, Term
-from semimech.fit.pooling import Nested, anonymous, unedited
+from semimech.fit.compose import Seen, Term, merged, without_edits
+from semimech.fit.pooling import Nested, anonymous
 from semimech.fit.record import Fit
 
 Kind: TypeAlias = Literal["seen", "later", "parts", "unseen"]
@@ -46,11 +46,14 @@ class Corrections:
         Its residuals, and the shares in which corrections were found to help.
     training
         Conditions of the residuals.
+    has_pool
+        Whether controls of all times are one, in the maintenance medium.
     """
 
-    def __init__(self, fit: Fit, training: tuple[Condition, ...]) -> None:
+    def __init__(self, fit: Fit, training: tuple[Condition, ...], *, has_pool: bool) -> None:
         self._fit = fit
-        self._seen = Seen(conditions=training, residual=fit.residual)
+        pool = np.asarray(fit.control, np.float64) if has_pool else None
+        self._seen = Seen(conditions=training, residual=np.asarray(fit.residual, np.float64), pool=pool)
         self._trained_genes = {gene for condition in training for gene in _genes(condition)}
 
     def predict(
@@ -73,24 +76,32 @@ class Corrections:
         terms = [None if self._seen.knows(c) else self._seen.terms(c) for c in conditions]
         kinds: list[Kind] = [self._kind(c, parts) for c, parts in zip(conditions, terms, strict=True)]
         unseen = [row for row, c in enumerate(conditions) if not _genes(c) <= self._trained_genes]
+        controls = [merged(condition, without_edits) for condition in conditions]
+        less = [anonymous(conditions[row]) for row in unseen]
         parts = [part for found in terms if found is not None for _, part in found]
-        less = [change(conditions[row]) for change in (unedited, anonymous) for row in unseen]
-        found = predict_laws([*conditions, *less, *parts])
-        mean, less_edited, of_parts = np.split(found, [len(conditions), len(conditions) + len(less)])
-        nested = Nested(unedited=less_edited[: len(unseen)], shared=less_edited[len(unseen) :], specific=mean[unseen])
-        mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(np.asarray(self._fit.trust)))
+        found = predict_laws([*conditions, *controls, *less, *parts])
+        ends = np.cumsum([len(conditions), len(controls), len(less)])
+        mean, no_edit, any_edit, of_parts = np.split(found, ends)
+        trust, compose = np.asarray(self._fit.trust, np.float64), np.asarray(self._fit.compose, np.float64)
+        nested = Nested(unedited=no_edit[unseen], control=no_edit[unseen], shared=any_edit, specific=mean[unseen])
+        mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(trust))
         carried, used = np.zeros_like(mean), 0
         for row, (condition, known) in enumerate(zip(conditions, terms, strict=True)):
             if known is not None:
-                signs = np.array([sign for sign, _ in known])
-                additive = signs @ of_parts[used : used + len(signs)]
-                used += len(signs)
-                carried[row] = self._fit.compose[1] * self._seen.sum_of_residuals(known)
-                mean[row] = additive + self._fit.compose[0] * (mean[row] - additive) + carried[row]
-            elif kinds[row] != "unseen":
-                share = self._fit.carry_over[1 if kinds[row] == "later" else 0]
-                carried[row] = share * self._seen.residual_of(condition)
-                mean[row] += carried[row]
+                made = self._seen.composition(known, of_parts[used : used + len(known)])
+                used += len(known)
+                mean[row] = made.additive + compose[0] * (mean[row] - made.additive)
+                carried[row] = compose[1] * made.control + compose[2] * made.beyond
+                continue
+            control = self._seen.unedited(controls[row], no_edit[row])
+            if condition.is_control:
+                carried[row] = control
+            elif kinds[row] == "unseen":
+                carried[row] = trust[0] * control
+            else:
+                shares = self._fit.carry_over[1 if kinds[row] == "later" else 0]
+                carried[row] = shares[0] * control + shares[1] * (self._seen.residual_of(condition) - control)
+        mean = mean + carried
         return Corrected(mean=mean, carried=carried, kinds=tuple(kinds))
 
     def _kind(self, condition: Condition, terms: tuple[Term, ...] | None) -> Kind:

@@ -68,7 +68,11 @@ class FittedModel(AbstractDynamicPredictor):
         self.training = result.training
         self.record = result.record
         self._result = result
-        self._corrections = Corrections(result.fit, result.training)
+        self._corrections = Corrections(
+            result.fit,
+            result.training,
+            has_pool=result.system.is_stationary and any(c.is_control and c.media == (None,) for c in result.training),
+        )
 
     def predict(self, experiments: Sequence[Experiment]) -> ad.AnnData:
         """Predict every harvest of experiments, and say how each stands to what the model was trained on.
@@ -107,7 +111,7 @@ class FittedModel(AbstractDynamicPredictor):
         """Predictions as of `predict_conditions`, with what residuals add to them and what they rest on."""
         conditions = [self.system.resolve(condition) for condition in conditions]
         raise_faults(DataError, "query", self.unknown_names(conditions))
-        return self._corrections.predict(conditions, self._own(conditions), self._members_mean)
+        return self._corrections.predict(conditions, self._own(conditions), self.by_law)
 
     def advance(
         self,
@@ -221,8 +225,10 @@ class FittedModel(AbstractDynamicPredictor):
         known_media.add(self.system.maintenance_medium)
         return faults + [f"medium {m!r} was not in the training data{_near(m, known_media)}" for m in sorted(media)]
 
-    def _members_mean(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
-        members = predict_members(self.fit.members, make_plan(conditions, self.roster), self.solver)
+    def by_law(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
+        """Mean predictions of the members' laws alone, without what `predict` adds to them."""
+        asked = [self.system.resolve(condition) for condition in conditions]
+        members = predict_members(self.fit.members, make_plan(asked, self.roster), self.solver)
         return np.asarray(members, np.float64).mean(axis=0)[: len(conditions)]
 
     def _own(self, conditions: Sequence[Condition]) -> np.ndarray:

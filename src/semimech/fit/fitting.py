@@ -98,7 +98,7 @@ def fit(
     selection = select(dataset, training, config, key=select_key)
     chosen = selection.chosen
     program = Program(strength=chosen.strength, n_factors=chosen.n_factors, config=config)
-    tests = held_out_tests(dataset.conditions, has_composites=config.pooling == "validated", seed=config.seed)
+    tests = held_out_tests(dataset, has_composites=config.pooling == "validated", seed=config.seed)
     shown = [*_reweighted_edits(dataset, config), *(~rows for rows in tests)]
     turns = [*islice(cycle(selection.averaged), config.n_members), *([chosen] * len(tests))]
     runs = [run_weights(c, config, np.asarray(row, np.float32), problem) for c, row in zip(turns, shown, strict=True)]

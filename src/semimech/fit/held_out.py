@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration, calibrate
-from semimech.fit.compose import Seen, held_out_composites, shape
+from semimech.fit.compose import Seen, held_out_composites, merged, without_edits
 from semimech.fit.pooling import best_shares
 from semimech.fit.problem import edited_genes
 
@@ -25,15 +25,15 @@ class Shares:
     Parameters
     ----------
     carry_over
-        At times between harvests, and after the last.
+        At times between harvests, and after the last: of the residual of unedited cells, and of what goes beyond it.
     compose
-        Of what the law says beyond the sum of parts, and of the parts' residuals.
+        Of what the law says beyond the sum of parts, of the residual of unedited cells, and of those of the parts.
     widths
         Calibrations of ``seen``, ``later`` and ``parts``, where there was something to calibrate on.
     """
 
-    carry_over: Float[np.ndarray, 2]
-    compose: Float[np.ndarray, 2]
+    carry_over: Float[np.ndarray, "2 2"]
+    compose: Float[np.ndarray, 3]
     widths: dict[str, Calibration]
 
 
@@ -45,10 +45,14 @@ class _Tested:
     start: list[Float[np.ndarray, " gene"]]
     steps: list[Float[np.ndarray, "step gene"]]
 
+    def add(self, row: int, start: Float[np.ndarray, " gene"], steps: Sequence[Float[np.ndarray, " gene"]]) -> None:
+        """Add a condition."""
+        self.rows.append(row)
+        self.start.append(start)
+        self.steps.append(np.stack(steps))
 
-def held_out_tests(
-    conditions: Sequence[Condition], *, has_composites: bool, seed: int
-) -> list[Bool[np.ndarray, " condition"]]:
+
+def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list[Bool[np.ndarray, " condition"]]:
     """Rows that each of the last runs holds out.
 
     One holds out the last harvest of everything that was edited and harvested twice. Another holds out a harvest between
@@ -56,18 +60,19 @@ def held_out_tests(
 
     Parameters
     ----------
-    conditions
+    dataset
         Training conditions.
     has_composites
         Whether to hold out combinations.
     seed
         Which of them.
     """
+    conditions, seen = dataset.conditions, seen_of(dataset, np.zeros_like(dataset.mean))
     last, middle = np.zeros((2, len(conditions)), dtype=bool)
     curves: dict[tuple[object, ...], list[int]] = {}
     for row, condition in enumerate(conditions):
         if not condition.is_control:
-            curves.setdefault(shape(condition), []).append(row)
+            curves.setdefault(seen.shape(condition), []).append(row)
     for number, rows in enumerate(curves.values()):
         times = np.array([conditions[row].hours for row in rows])
         different = np.unique(times)
@@ -76,7 +81,7 @@ def held_out_tests(
         if len(different) > 2:
             time = different[1 + number % (len(different) - 2)]
             middle[[row for row, each in zip(rows, times, strict=True) if each == time]] = True
-    composites = held_out_composites(conditions, seed=seed) if has_composites else np.zeros_like(middle)
+    composites = held_out_composites(seen, seed=seed) if has_composites else np.zeros_like(middle)
     return [rows for rows in (last, middle | composites) if rows.any()]
 
 
@@ -116,10 +121,16 @@ def find_shares(
         corrected = start + np.einsum("s,csg->cg", shares, steps)
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
-    later = found.get("later", np.zeros(1))
+    later = found.get("later", np.array([1.0, 0.0]))
     between = found.get("seen", later)
-    compose = found.get("parts", np.array([1.0, 0.0]))  # untested, the law alone: residuals of parts can be noise
-    return Shares(carry_over=np.concatenate([between, later]), compose=compose, widths=widths)
+    compose = found.get("parts", np.array([1.0, between[0], 0.0]))  # untested, residuals of parts can be noise
+    return Shares(carry_over=np.stack([between, later]), compose=compose, widths=widths)
+
+
+def seen_of(dataset: Dataset, residual: Means) -> Seen:
+    """What a data set harvested, with residuals."""
+    has_pool = dataset.system.is_stationary and dataset.is_stationary_control.any()
+    return Seen(conditions=dataset.conditions, residual=residual, pool=dataset.control_mean() if has_pool else None)
 
 
 def _collect(
@@ -131,21 +142,18 @@ def _collect(
 ) -> None:
     """Add what one run said of the conditions that it had not seen."""
     kept = np.flatnonzero(~out)
-    seen = Seen(conditions=tuple(dataset.conditions[row] for row in kept), residual=(dataset.mean - means)[kept])
+    seen = seen_of(dataset.subset(kept), (dataset.mean - means)[kept])
     held = [(int(row), dataset.conditions[row]) for row in np.flatnonzero(out)]
+    known = [(row, condition) for row, condition in held if seen.knows(condition)]
     terms = {row: found for row, c in held if not seen.knows(c) and (found := seen.terms(c)) is not None}
-    parts = [part for found in terms.values() for _, part in found]
-    of_parts = iter(ask(parts)) if parts else iter(())
-    for row, condition in held:
-        if row in terms:
-            additive = np.sum([sign * next(of_parts) for sign, _ in terms[row]], axis=0)
-            kind, start, residual = "parts", additive, seen.sum_of_residuals(terms[row])
-            steps = [means[row] - additive, residual]
-        elif seen.knows(condition):
-            kind = "later" if seen.is_beyond(condition) else "seen"
-            start, steps = means[row], [seen.residual_of(condition)]
-        else:
-            continue
-        kinds[kind].rows.append(row)
-        kinds[kind].start.append(start)
-        kinds[kind].steps.append(np.stack(steps))
+    controls = [merged(condition, without_edits) for _, condition in known]
+    asked = [*controls, *(part for found in terms.values() for _, part in found)]
+    by_law = ask(asked) if asked else np.zeros((0, len(dataset.genes)))
+    for (row, condition), control, law in zip(known, controls, by_law[: len(controls)], strict=True):
+        kind, base = "later" if seen.is_beyond(condition) else "seen", seen.unedited(control, law)
+        kinds[kind].add(row, means[row], [base, seen.residual_of(condition) - base])
+    used = len(controls)
+    for row, found in terms.items():
+        made = seen.composition(found, by_law[used : used + len(found)])
+        used += len(found)
+        kinds["parts"].add(row, made.additive, [means[row] - made.additive, made.control, made.beyond])

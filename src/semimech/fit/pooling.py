@@ -19,7 +19,9 @@ class Nested:
     Parameters
     ----------
     unedited
-        As if no edit had been made.
+        As if no edit had been made, by the law.
+    control
+        Unedited cells of the same time and media as they were measured; as the law has them where none were.
     shared
         As if the edits had been made in genes that the model does not know: what all edits have in common.
     specific
@@ -27,24 +29,30 @@ class Nested:
     """
 
     unedited: Float[np.ndarray, "condition gene"]
+    control: Float[np.ndarray, "condition gene"]
     shared: Float[np.ndarray, "condition gene"]
     specific: Float[np.ndarray, "condition gene"]
 
-    def pooled(self, trust: Float[np.ndarray, 2]) -> Float[np.ndarray, "condition gene"]:
-        """``unedited + trust[0] (shared - unedited) + trust[1] (specific - shared)``."""
-        first, second = trust
-        return self.unedited + first * (self.shared - self.unedited) + second * (self.specific - self.shared)
+    def pooled(self, trust: Float[np.ndarray, 3]) -> Float[np.ndarray, "condition gene"]:
+        """The law's unedited cells, and as much of each step from there as it is trusted."""
+        return self.unedited + self.steps @ trust
+
+    @property
+    def steps(self) -> Float[np.ndarray, "condition gene 3"]:
+        """From the law's unedited cells to the measured ones; from no edit to any edit; from any edit to this one."""
+        return np.stack(
+            [self.control - self.unedited, self.shared - self.unedited, self.specific - self.shared], axis=-1
+        )
 
 
 def best_trust(
     nested: Nested, truth: Float[np.ndarray, "condition gene"], weight: Float[np.ndarray, "condition gene"]
-) -> Float[np.ndarray, 2]:
+) -> Float[np.ndarray, 3]:
     """How far each step is worth taking, between 0 and 1: bounded least squares on what was held out.
 
     A step that changes nothing is trusted. NaN, where nothing was held out, is left out.
     """
-    steps = np.stack([nested.shared - nested.unedited, nested.specific - nested.shared], axis=-1)
-    return best_shares(steps, truth - nested.unedited, weight)
+    return best_shares(nested.steps, truth - nested.unedited, weight)
 
 
 def best_shares(

@@ -29,13 +29,14 @@ class Fit(eqx.Module):
     residual
         Observed minus fitted mean of each training condition.
     carry_over
-        Shares of the residual of what was seen that are added at times between its harvests, and after the last.
+        For what was seen, at times between its harvests and after the last: the share of the residual of unedited cells
+        that is added, and of what the residual of the edited ones has beyond it.
     compose
-        For what was seen in parts only: the share of what the law says beyond their sum, and that of the parts' residuals
-        (`semimech.fit.compose`).
+        For what was seen in parts only: the share of what the law says beyond their sum, of the residual of unedited cells, and of
+        those of the parts (`semimech.fit.compose`).
     trust
-        How far the prediction of an unseen edit goes from no edit to an edit of an unknown gene, and from there to its
-        own, from inner validation.
+        For edits that were not trained on: the share of the residual of unedited cells, and how far the prediction goes from no edit
+        to an edit of an unknown gene, and from there to its own, from inner validation.
     seen, later, parts, unseen
         Calibration of intervals: for what was seen, at times between its harvests and after the last; for what was seen
         in parts; for edits that were not trained on.
@@ -44,9 +45,9 @@ class Fit(eqx.Module):
     members: CellModel
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
-    carry_over: Float[np.ndarray, 2]
-    compose: Float[np.ndarray, 2]
-    trust: Float[np.ndarray, 2]
+    carry_over: Float[np.ndarray, "2 2"]
+    compose: Float[np.ndarray, 3]
+    trust: Float[np.ndarray, 3]
     seen: Calibration
     later: Calibration
     parts: Calibration

@@ -25,6 +25,8 @@ from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
 
+_LAW_ALONE = np.array([0.0, 1.0, 1.0])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
@@ -43,15 +45,15 @@ class Selection:
         Predictions of each training condition while its edits were held out, averaged over ``averaged`` and pooled;
         NaN for conditions that were never held out.
     trust
-        How far an unseen edit's prediction goes from "no edit" to "an edit of an unknown gene", and from there to its
-        own: 0 not at all, 1 all the way.
+        How far an unseen edit's prediction goes from the law's unedited cells to the measured ones, from "no edit" to "an edit
+        of an unknown gene", and from there to its own: 0 not at all, 1 all the way.
     """
 
     chosen: Candidate
     averaged: tuple[Candidate, ...]
     table: pd.DataFrame
     held_out: Float[np.ndarray, "condition gene"]
-    trust: Float[np.ndarray, 2]
+    trust: Float[np.ndarray, 3]
 
 
 def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.ndarray, " condition"]]:
@@ -91,7 +93,7 @@ class _Outcome:
     nested: Nested
     errors: Float[np.ndarray, " fold"]
     held_out: Float[np.ndarray, "condition gene"]
-    trust: Float[np.ndarray, 2]
+    trust: Float[np.ndarray, 3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +109,8 @@ class _Trial:
         """Pool held-out predictions, and score them by fold, relative to no change."""
         dataset, own = self.dataset, edited_genes(self.dataset)
         weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
-        trust = np.ones(2) if self.config.pooling == "none" else best_trust(nested, dataset.mean, weight)
-        pooled = np.where(own, nested.specific, nested.pooled(trust))
+        trust = _LAW_ALONE if self.config.pooling == "none" else best_trust(nested, dataset.mean, weight)
+        pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], nested.pooled(trust))
         control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
         unchanged = weight * (control - dataset.mean) ** 2
         no_change = max(float(np.mean([unchanged[fold].sum() for fold in self.folds])), 1e-12)
@@ -141,9 +143,18 @@ class _Trial:
             for k, fold in enumerate(folds):
                 for level, prediction in zip(levels, predictions, strict=True):
                     level[fold] = prediction[i, k, fold]
-            nested = Nested(unedited=levels[0], shared=levels[1], specific=levels[2])
+            nested = Nested(unedited=levels[0], control=self._control(levels[0]), shared=levels[1], specific=levels[2])
             outcomes.append(self.outcome(candidate, nested))
         return outcomes
+
+    def _control(self, by_law: Float[np.ndarray, "condition gene"]) -> Float[np.ndarray, "condition gene"]:
+        """Matched controls of what was held out, where there are any."""
+        data = self.dataset
+        matched = [
+            data.matched_control(c) if len(data.control_rows(c)) else law
+            for c, law in zip(data.conditions, by_law, strict=True)
+        ]
+        return np.where(np.isfinite(by_law), np.stack(matched), np.nan)
 
     def selection(self, outcomes: Sequence[_Outcome], eligible: Sequence[_Outcome]) -> Selection:
         """The winner of those eligible, what is as good as it, and the table of all."""
@@ -185,7 +196,7 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
     if not folds:
         chosen = (asked or [middle])[0]
         blank = _nothing(dataset)
-        nested, trust = Nested(unedited=blank, shared=blank, specific=blank), np.ones(2)
+        nested, trust = Nested(unedited=blank, control=blank, shared=blank, specific=blank), np.ones(3)
         nothing = _Outcome(candidate=chosen, nested=nested, errors=np.full(1, np.nan), held_out=blank, trust=trust)
         return Selection(
             chosen=chosen, averaged=(chosen,), table=_table([nothing], [nothing]), held_out=blank, trust=trust
@@ -218,8 +229,8 @@ def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
 def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.DataFrame:
     """All candidates with their errors; the best of those averaged is the chosen one."""
     table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes])
-    table["trust_shared"] = [outcome.trust[0] for outcome in outcomes]
-    table["trust"] = [outcome.trust[1] for outcome in outcomes]
+    for number, name in enumerate(("trust_control", "trust_shared", "trust")):
+        table[name] = [outcome.trust[number] for outcome in outcomes]
     table["error"] = [outcome.errors.mean() for outcome in outcomes]
     n = len(averaged[0].errors)
     table["standard_error"] = [o.errors.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan for o in outcomes]
@@ -231,6 +242,7 @@ def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.Dat
 def _mean_of(levels: Sequence[Nested]) -> Nested:
     return Nested(
         unedited=np.mean([each.unedited for each in levels], axis=0),
+        control=np.mean([each.control for each in levels], axis=0),
         shared=np.mean([each.shared for each in levels], axis=0),
         specific=np.mean([each.specific for each in levels], axis=0),
     )
