@@ -130,7 +130,8 @@ class CellSystem:
         """What a control must share with a condition to be its match: media, and the hours in each where controls move.
 
         Unedited cells that never left the maintenance medium are stationary unless the system is declared
-        otherwise: controls of all times match, and the hours are ``None``.
+        otherwise: controls of all times match, and the hours are ``None``. Neither do the hours count that they spent there
+        before the first change of medium.
         """
         if condition.media == (None,) and self.is_stationary:
             return condition.media, None
@@ -140,7 +141,8 @@ class CellSystem:
                 hours[-1] += period.hours
             else:
                 hours.append(period.hours)
-        return condition.media, tuple(round(each, _DECIMALS) for each in hours)
+        idle = int(self.is_stationary and condition.media[0] is None)
+        return condition.media[idle:], tuple(round(each, _DECIMALS) for each in hours[idle:])
 
     def with_compounds(self, compounds: Sequence[Compound]) -> CellSystem:
         """The system that knows these compounds too.

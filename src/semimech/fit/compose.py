@@ -86,10 +86,9 @@ class Seen:
         times, values = times[order], self.residual[[rows[i] for i in order]]
         if len(asked.history) == 1 and times[0] > 0 and not asked.is_control:
             times, values = np.append(0.0, times), np.concatenate([np.zeros_like(values[:1]), values])
-        settled = times >= SETTLED_HOURS
-        if settled.any() and not settled.all() and not np.isinf(asked.hours):
+        settled, hours = times >= SETTLED_HOURS, _hours(asked)
+        if settled.any() and not settled.all() and hours < SETTLED_HOURS:
             times, values = times[~settled], values[~settled]
-        hours = _hours(asked)
         right = int(np.clip(np.searchsorted(times, hours), 1, max(len(times) - 1, 1)))
         if len(times) == 1 or hours <= times[0]:
             return values[0]
@@ -210,7 +209,9 @@ def without_edits(context: Context) -> Context:
 
 
 def _hours(condition: Condition) -> float:
-    return min(condition.hours, SETTLED_HOURS)
+    """Time of harvest, counted from when the cells had settled if they had."""
+    *before, last = (period.hours for period in condition.history)
+    return SETTLED_HOURS if np.isinf(last) else float(sum(hours for hours in before if np.isfinite(hours)) + last)
 
 
 def _before(condition: Condition) -> float:
@@ -219,10 +220,10 @@ def _before(condition: Condition) -> float:
 
 
 def held_out_composites(seen: Seen, *, seed: int) -> np.ndarray:
-    """Half of what was done in combination, at random, all times of it, where its parts were harvested alone."""
+    """A third of what was done in combination, at random, all times of it, where its parts were harvested alone."""
     shapes = [seen.shape(condition) for condition in seen.conditions]
     first = dict(zip(reversed(shapes), reversed(seen.conditions), strict=True))
     composites = [each for each in dict.fromkeys(shapes) if seen.terms(first[each]) is not None]
     order = np.random.default_rng(seed).permutation(len(composites))
-    out = {composites[i] for i in order[: -(-len(composites) // 2)]}
+    out = {composites[i] for i in order[: -(-len(composites) // 3)]}
     return np.array([each in out for each in shapes], dtype=bool)

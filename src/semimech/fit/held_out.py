@@ -56,7 +56,7 @@ def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list
     """Rows that each of the last runs holds out.
 
     One holds out the last harvest of everything that was edited and harvested twice. Another holds out a harvest between
-    two others, and half of the combinations whose parts were seen alone (`held_out_composites`).
+    two others, and a third of the combinations whose parts were seen alone (`held_out_composites`).
 
     Parameters
     ----------
