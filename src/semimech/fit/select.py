@@ -25,6 +25,7 @@ from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
 
+_TIE = 0.02
 _LAW_ALONE = np.array([0.0, 1.0, 1.0])
 
 
@@ -215,13 +216,18 @@ def _mean_error(outcome: _Outcome) -> float:
 
 
 def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
-    """The best, and those of its program whose error is within one standard error of its own, over paired folds."""
+    """The best, and those of its program whose error cannot be told from its own: by one standard error over paired folds, or 2 %.
+
+    Few folds tell a standard error badly, and picks among near ties are unstable: an average over them is not.
+    """
     ranked = sorted(outcomes, key=_mean_error)
     best, found = ranked[0], [ranked[0]]
     for outcome in ranked[1:]:
         excess = outcome.errors - best.errors
         spread = excess.std(ddof=1) / np.sqrt(len(excess)) if len(excess) > 1 else 0.0
-        if program_of(outcome.candidate) == program_of(best.candidate) and excess.mean() <= spread:
+        if program_of(outcome.candidate) == program_of(best.candidate) and excess.mean() <= max(
+            spread, _TIE * best.errors.mean()
+        ):
             found.append(outcome)
     return found
 
