@@ -30,6 +30,7 @@ from semimech.design.groups import Groups
 from semimech.design.layout import Components
 
 _Moments: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+_NAMES = ("cell", "batch", "interaction")
 _TINY = 1e-9
 _STEPS = 60
 
@@ -63,15 +64,16 @@ class VarianceComponents:
         KeyError
             If there is no such gene, or it does not vary.
         """
-        row = self.table.set_index("gene").loc[gene]
-        if not row["cell"] > 0:
-            raise KeyError(f"{gene} does not vary within groups")
-        ratio = row["cell"] / float(self.typical.cell)
-        batch, interaction = (
-            float(row[name]) if np.isfinite(row[name]) else getattr(self.typical, name) * ratio
-            for name in ("batch", "interaction")
+        rows = np.flatnonzero(self.table["gene"] == gene)
+        cell, batch, interaction = (float(self.table[name].iloc[rows[0]]) if len(rows) else 0.0 for name in _NAMES)
+        if not cell > 0:
+            raise KeyError(f"{gene} is not among the genes, or does not vary within groups")
+        ratio = cell / float(self.typical.cell)
+        return Components(
+            cell=cell,
+            batch=batch if np.isfinite(batch) else self.typical.batch * ratio,
+            interaction=interaction if np.isfinite(interaction) else self.typical.interaction * ratio,
         )
-        return Components(cell=float(row["cell"]), batch=batch, interaction=interaction)
 
 
 @dataclass(frozen=True, kw_only=True)
