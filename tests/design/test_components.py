@@ -110,6 +110,16 @@ def test_sparse_and_dense_cells_in_any_order_give_the_same_and_left_out_cells_do
     assert added.mean == pytest.approx(whole.mean) and (added.cells == whole.cells).all()
 
 
+def test_the_variance_of_cells_is_also_told_condition_by_condition():
+    table = np.array([[6, 9], [1, 1], [4, 0]])
+    values, k, b = draw(table, np.random.default_rng(10), n_genes=3)
+    own = pooled(values, k, b, table).cell_variance()
+    first = [values[(k == 0) & (b == batch)] for batch in (0, 1)]
+    assert own[0] == pytest.approx(sum(len(x) * x.var(axis=0) for x in first) / 13)
+    assert np.isnan(own[1]).all()
+    assert own[2] == pytest.approx(values[k == 2].var(axis=0, ddof=1))
+
+
 def test_what_an_allocation_cannot_tell_is_not_a_number():
     one_batch = np.array([[10], [12]])
     values, k, b = draw(one_batch, np.random.default_rng(8), n_genes=3)

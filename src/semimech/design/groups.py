@@ -46,6 +46,14 @@ class Groups:
         table[self.condition, self.batch] = self.mean
         return table
 
+    def cell_variance(self) -> Float[np.ndarray, "condition gene"]:
+        """Variance between cells within batches, of each condition apart; NaN where no batch has two of its cells."""
+        scatter = np.zeros((self.n_conditions, self.mean.shape[1]))
+        np.add.at(scatter, self.condition, self.scatter)
+        degrees = np.bincount(self.condition, self.cells - 1, minlength=self.n_conditions)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(degrees > 0, 1.0, np.nan)[:, None] * scatter / degrees[:, None]
+
 
 def pool_groups(
     values: sp.csr_matrix | Float[np.ndarray, "cell gene"],
