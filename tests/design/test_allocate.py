@@ -121,7 +121,7 @@ def test_a_budget_is_kept_and_batches_that_cost_more_than_they_give_are_left_out
     assert found.cost <= 5000
     # Cells that are paid for and fit: 4000 in two batches, 5800 in three, 4400 in four.
     assert len(found.layout.batches) == 3
-    assert found.layout.cells.sum() == 5800
+    assert 5800 - 3 <= found.layout.cells.sum() <= 5800  # whole cells in each of them
     others = [
         allocate(request(20, n, 2000.0, budget=5000.0, cost_per_cell=0.5, cost_per_batch=700.0)) for n in range(1, 8)
     ]
@@ -169,9 +169,9 @@ def test_what_cannot_be_reached_says_what_would_do():
         allocate(request(50, 2, 20.0, min_cells=10))
     with pytest.raises(ConfigError, match="budget of 5 does not pay"):
         allocate(request(5, 1, 100.0, budget=5.0, cost_per_batch=10.0))
-    with pytest.raises(ConfigError, match="4 faults"):
+    with pytest.raises(ConfigError, match="5 faults"):
         Request(
-            edits=("a", "a"),
+            edits=("a", "a", "control"),
             n_batches=2,
             capacity=(9.0,),
             components=Components(cell=1.0),

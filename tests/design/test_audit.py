@@ -118,6 +118,13 @@ def test_components_of_a_data_set_see_its_batch_effect_although_means_are_free_o
     assert (table["batch_lower"] > 0).mean() > 0.8
 
 
+def test_without_controls_nothing_can_be_told_and_no_gain_is_listed():
+    layout = Layout(conditions=("A", "B"), batches=("x",), cells=np.array([[5], [6]]), control=np.array([-1, -1]))
+    found = audit(layout, Components(cell=1.0))
+    assert set(found.effects["verdict"]) == {"not estimable"} and (found.effects["controls"] == 0).all()
+    assert gain_of_controls(found, 10).empty
+
+
 def test_means_alone_have_no_layout():
     conditions = [parse_experiment(f"{text}wait 24h > harvest").conditions["harvest"] for text in ("", "edit A > ")]
     dataset = dataset_from_means(["A", "B"], conditions, np.ones((2, 2)), scale=identity_scale())

@@ -13,10 +13,9 @@ from semimech._errors import ConfigError
 from semimech.design.blocks import assign_blocks
 from semimech.design.effects import ByEstimator, effect_variance
 from semimech.design.layout import Layout
-from semimech.design.request import Request
+from semimech.design.request import CONTROL, Request
 from semimech.design.totals import Yields
 
-CONTROL = "control"
 FORMULA = (
     "Var(effect) = 1 / sum over batches of 1 / (v_edited/n_edited + v_control/n_control + 2 v_interaction); "
     "controls in a batch of k edits: sqrt(k v_control / v_edited) times the cells of one edit"

@@ -17,6 +17,7 @@ from semimech.design.layout import Components, Layout
 
 INFLATED = 1.5
 """Variance within batches, over that without any batch effect, from which an effect is called inflated."""
+_GAIN_COLUMNS = ("batch", "controls", "cells_there", "cells_added", "effects_gained", "saved_within", "saved_gls")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +217,9 @@ def gain_of_controls(found: Audit, n_cells: int) -> pd.DataFrame:
                     "saved_gls": _saved(before.gls, after.gls, own),
                 }
             )
-    columns = ["effects_gained", "saved_within"]
-    return pd.DataFrame(table).sort_values(columns, ascending=False, kind="stable", ignore_index=True)
+    gains = pd.DataFrame(table, columns=list(_GAIN_COLUMNS))
+    best_first = ["effects_gained", "saved_within"]
+    return gains.sort_values(best_first, ascending=False, kind="stable", ignore_index=True)
 
 
 def _saved(before: Float[np.ndarray, " effect"], after: Float[np.ndarray, " effect"], own: np.ndarray) -> float:

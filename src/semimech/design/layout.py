@@ -41,6 +41,8 @@ class Layout:
         if self.cells.shape != (len(self.conditions), len(self.batches)):
             wanted = f"{len(self.conditions)} conditions and {len(self.batches)} batches"
             faults.append(f"cells have shape {self.cells.shape} for {wanted}: give one row and column for each")
+        if len(set(self.conditions)) < len(self.conditions):
+            faults.append("a condition stands twice: give each a name of its own")
         if (self.cells < 0).any():
             faults.append("a number of cells is negative: give 0 where there are none")
         if len(self.control) != len(self.conditions):

@@ -11,6 +11,9 @@ from jaxtyping import Float
 from semimech._errors import ConfigError, raise_faults
 from semimech.design.layout import Components
 
+CONTROL = "control"
+"""What the controls of an allocation are called."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -69,6 +72,10 @@ class Request:
         twice = sorted(edit for edit, times in Counter(self.edits).items() if times > 1)
         if twice:
             faults.append(f"edits stand twice: {', '.join(twice)}; name each once")
+        if CONTROL in self.edits:
+            faults.append(
+                f"an edit is called {CONTROL!r}: controls are added by themselves, so leave it out or rename it"
+            )
         if self.n_batches < 1:
             faults.append(f"there must be 1 batch or more, got {self.n_batches}")
         if isinstance(self.capacity, tuple) and len(self.capacity) != self.n_batches:
