@@ -8,6 +8,7 @@ from pathlib import Path
 
 from semimech._errors import SemimechError
 from semimech.cli.commands import app
+from semimech.cli.design import app as design
 from semimech.cli.explain import explain
 from semimech.cli.order import order
 from semimech.cli.predict import predict
@@ -15,6 +16,7 @@ from semimech.cli.simulate import simulate
 
 for command in (simulate, predict, explain, order):
     app.command()(command)
+app.add_typer(design, name="design")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""

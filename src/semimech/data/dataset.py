@@ -51,12 +51,15 @@ class Cells:
         Index of each cell's batch.
     batch_offset
         Batch effect that the means are free of, batch by gene; ``None`` for none. ``values`` still hold it.
+    batches
+        Names of the batches; none if they are only numbered.
     """
 
     values: sp.csr_matrix | Float[np.ndarray, "cell gene"]
     condition: Int[np.ndarray, " cell"]
     batch: Int[np.ndarray, " cell"]
     batch_offset: Float[np.ndarray, "batch gene"] | None = None
+    batches: tuple[str, ...] = ()
 
     def take(self, rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
         """Rows as a dense array, batch effects removed."""

@@ -191,6 +191,7 @@ def pool(screen: Screen, *, name: str) -> Dataset:
             condition=annotation.condition,
             batch=annotation.batch,
             batch_offset=effect.offset.astype(np.float32) if effect.offset.any() else None,
+            batches=tuple(map(str, annotation.batches)),
         ),
         name=name,
         fingerprint=_fingerprint(screen),

@@ -1,5 +1,6 @@
 """Figures of a report, each also useful alone in a notebook."""
 
+from semimech.report.plots.design import plot_layout
 from semimech.report.plots.encode import data_uri, svg
 from semimech.report.plots.fitting import plot_history, plot_network, plot_selection
 from semimech.report.plots.interpret import plot_explanation, plot_half_lives, plot_shares
@@ -19,6 +20,7 @@ __all__ = [
     "plot_half_lives",
     "plot_held_out",
     "plot_history",
+    "plot_layout",
     "plot_network",
     "plot_scores",
     "plot_selection",

@@ -1,0 +1,220 @@
+"""The commands on designs: how to allocate cells, and what an allocation can tell."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from semimech._errors import ConfigError, raise_faults
+from semimech.cli import options as o
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from semimech.design import Components
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Plan a screen, or judge one.")
+
+
+@app.command()
+def allocate(
+    edits: Annotated[str, typer.Option(help="Number of edits, or a file with one name per line.", show_default=False)],
+    batches: Annotated[int, typer.Option(help="Batches that there are.", show_default=False)],
+    capacity: Annotated[
+        list[float], typer.Option(help="Cells that a batch takes; repeat it to give one for each.", show_default=False)
+    ],
+    standard_error: Annotated[float | None, typer.Option(help="Wanted for every effect, at least cost.")] = None,
+    fold_change: Annotated[
+        float | None, typer.Option(help="Change to be found with --power, instead of a standard error (natural log).")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Cost not to be exceeded, for the least standard error.")] = None,
+    power: Annotated[float, typer.Option(help="Probability of finding the fold change.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="Level of the two-sided test.")] = 0.05,
+    cost_per_cell: Annotated[float, typer.Option(help="Cost of a cell.")] = 1.0,
+    cost_per_batch: Annotated[float, typer.Option(help="Cost of a batch beside its cells.")] = 0.0,
+    cell_sd: Annotated[float, typer.Option(help="Standard deviation between cells of one condition and batch.")] = 1.0,
+    batch_sd: Annotated[float, typer.Option(help="Of batch effects; only least squares feel it.")] = 0.0,
+    interaction_sd: Annotated[float, typer.Option(help="Of what cells of one edit in one batch share.")] = 0.0,
+    mean_count: Annotated[
+        float | None,
+        typer.Option(help="Expected count of the gene in a control cell, instead of --cell-sd (natural log)."),
+    ] = None,
+    dispersion: Annotated[float, typer.Option(help="Of counts between cells, with --mean-count.")] = 0.0,
+    edits_per_batch: Annotated[int | None, typer.Option(help="Most edits in one batch.")] = None,
+    min_cells: Annotated[int, typer.Option(help="Fewest cells of an edit in a batch.")] = 1,
+    moi: Annotated[
+        float | None,
+        typer.Option(help="Multiplicity of infection: infected cells with one guide count, all are paid for."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", file_okay=False, help="Folder for design.tsv, design.png and design.toml.")
+    ] = None,
+) -> None:
+    """Allocate cells to edits, controls and batches, for a standard error, a power, a budget or the room there is."""
+    from semimech.design import FORMULA, Request, allocate, single_guide_share
+
+    if fold_change is not None:
+        standard_error = _error_for(fold_change, standard_error, power, alpha)
+    known, edited = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold_change or 1.0)
+    found = allocate(
+        Request(
+            edits=_names(edits),
+            n_batches=batches,
+            capacity=capacity[0] if len(capacity) == 1 else tuple(capacity),
+            components=known,
+            edited_cell=edited,
+            standard_error=standard_error,
+            budget=budget,
+            cost_per_cell=cost_per_cell,
+            cost_per_batch=cost_per_batch,
+            edits_per_batch=edits_per_batch,
+            min_cells=min_cells,
+            usable_share=1.0 if moi is None else single_guide_share(moi),
+        )
+    )
+    summary = {
+        "standard_error": found.standard_error,
+        "standard_error_gls": float(found.variance.gls.max()) ** 0.5,
+        "cost": found.cost,
+        "rounding_loss": found.rounding_loss,
+        "variance_of_equal_allocation": found.versus_equal,
+        "formula": FORMULA,
+    }
+    if out is not None:
+        from semimech.report.plots import plot_layout
+
+        _write_table(found.table, out / "design.tsv")
+        _write_png(plot_layout(found.layout, title="Allocation"), out / "design.png")
+        _write_toml(summary, out / "design.toml")
+    found.batches.to_csv(sys.stdout, sep="\t", index=False)
+    typer.echo(
+        f"standard error {found.standard_error:.4g} (least squares {summary['standard_error_gls']:.4g}), "
+        f"cost {found.cost:,.6g}\n"
+        f"whole cells cost {100 * found.rounding_loss:.2g} % of variance; equal shares would have "
+        f"{found.versus_equal:.3g} times the variance\n{FORMULA}",
+        err=True,
+    )
+
+
+@app.command()
+def audit(
+    data: o.Data,
+    perturbation_key: o.PerturbationKey = None,
+    control: o.Control = None,
+    time_key: o.TimeKey = None,
+    time_unit: o.TimeUnit = None,
+    batch_key: o.BatchKey = None,
+    medium_key: o.MediumKey = None,
+    maintenance_medium: o.MaintenanceMedium = None,
+    edit_kind: o.EditKind = "knockout",
+    differentiating: o.Differentiating = False,
+    environment: o.Environment = None,
+    start: o.Start = None,
+    min_cells: o.MinCells = None,
+    experiments: o.Experiments = None,
+    compounds: o.Compounds = None,
+    add: Annotated[int, typer.Option(min=1, help="Controls to add to one batch, to see what they buy.")] = 100,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", file_okay=False, help="Folder for audit.tsv, controls.tsv, components.tsv, audit.png."),
+    ] = None,
+) -> None:
+    """Tell which effects a design can estimate, how inflated they are, and what more controls buy; exit 1 if one cannot."""
+    from semimech import read
+    from semimech.design import audit, estimate_components, gain_of_controls, groups_of
+
+    dataset = read(data, **o.reading_keys(locals()))
+    layout, groups = groups_of(dataset)
+    components = estimate_components(groups, dataset.genes)
+    found = audit(layout, components.typical)
+    gains = gain_of_controls(found, add)
+    if out is not None:
+        from semimech.report.plots import plot_layout
+
+        _write_table(found.effects, out / "audit.tsv")
+        _write_table(gains, out / "controls.tsv")
+        _write_table(components.table, out / "components.tsv")
+        _write_png(plot_layout(layout, title="Cells of the design"), out / "audit.png")
+    found.effects.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
+    typical = components.typical
+    typer.echo(
+        f"variance of a typical gene: cells {typical.cell:.4g}, batches {typical.batch:.4g}, "
+        f"batch × condition {typical.interaction:.4g}",
+        err=True,
+    )
+    verdicts = found.effects["verdict"].value_counts()
+    typer.echo("; ".join(f"{number} {verdict}" for verdict, number in verdicts.items()), err=True)
+    if len(gains):
+        best = gains.iloc[0]
+        typer.echo(
+            f"{add} more of {best['controls']!r} in batch {best['batch']!r}: {best['effects_gained']} effects told within "
+            f"batches only then, the variance of the others falls by {100 * best['saved_within']:.2g} % on average",
+            err=True,
+        )
+    raise typer.Exit(0 if found.is_sound else 1)
+
+
+def _error_for(fold_change: float, standard_error: float | None, power: float, alpha: float) -> float:
+    from math import log
+
+    from semimech.design import wanted_standard_error
+
+    faults = []
+    if standard_error is not None:
+        faults.append("--fold-change and --standard-error both say how exact effects shall be: leave one of them out")
+    if not fold_change > 0:
+        faults.append(f"--fold-change must be above 0, got {fold_change:g}: a fall to a half is 0.5")
+    raise_faults(ConfigError, "semimech design allocate", faults)
+    return wanted_standard_error(log(fold_change), power=power, alpha=alpha)
+
+
+def _components(
+    cell_sd: float, batch_sd: float, interaction_sd: float, mean_count: float | None, dispersion: float, fold: float
+) -> tuple[Components, float | None]:
+    """Variances of controls, and that of edited cells where the change of a count makes it another."""
+    from semimech.design import Components, log_count_variance
+
+    cell, edited = cell_sd**2, None
+    if mean_count is not None:
+        cell = log_count_variance(mean_count, dispersion=dispersion)
+        edited = log_count_variance(mean_count * fold, dispersion=dispersion)
+    return Components(cell=cell, batch=batch_sd**2, interaction=interaction_sd**2), edited
+
+
+def _names(edits: str) -> tuple[str, ...]:
+    if edits.isdigit():
+        return tuple(f"edit {number + 1}" for number in range(int(edits)))
+    try:
+        lines = Path(edits).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"--edits {edits}: neither a number nor a readable text file with one name per line"
+        ) from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    from semimech._files import replacing
+
+    with replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False)
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    from semimech._files import replacing
+
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=200)
+
+
+def _write_toml(values: dict[str, object], path: Path) -> None:
+    import tomli_w
+
+    from semimech._files import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_text(tomli_w.dumps(values), encoding="utf-8")

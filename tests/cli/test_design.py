@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import io
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_commands import call
+
+PLAN = ("design", "allocate", "--edits", "9", "--batches", "3", "--capacity", "600")
+
+
+def test_an_allocation_is_printed_and_stands_in_the_folder(tmp_path):
+    done = call(*PLAN, "--out", tmp_path / "plan")
+    assert done.code == 0, done.err
+    printed = pd.read_csv(io.StringIO(done.out), sep="\t")
+    assert (printed["controls"] == 150).all() and (printed["cells_per_edit"] == 50).all()
+    written = pd.read_csv(tmp_path / "plan" / "design.tsv", sep="\t")
+    assert written.groupby("batch")["cells"].sum().to_list() == [600] * 3
+    summary = tomllib.loads((tmp_path / "plan" / "design.toml").read_text())
+    assert summary["standard_error"] == pytest.approx(np.sqrt((1 / 50 + 1 / 150) / 3))
+    assert "sqrt(k" in summary["formula"] and "sqrt(k" in done.err
+    assert (tmp_path / "plan" / "design.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_fold_change_in_counts_is_found_with_the_power_that_was_asked(tmp_path):
+    (tmp_path / "edits.txt").write_text("GATA1\n\nKLF1\n")
+    done = call(
+        *("design", "allocate", "--edits", tmp_path / "edits.txt", "--batches", 2, "--capacity", 5000),
+        *("--fold-change", 0.5, "--mean-count", 0.4, "--dispersion", 0.5, "--power", 0.9, "--out", tmp_path / "plan"),
+    )
+    assert done.code == 0, done.err
+    table = pd.read_csv(tmp_path / "plan" / "design.tsv", sep="\t")
+    assert set(table["condition"]) == {"control", "GATA1", "KLF1"}
+    cells = table.pivot(index="condition", columns="batch", values="cells")
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(2000):
+        precision = weighted = 0.0
+        for batch in cells:
+            counts = []
+            for condition, mean in (("control", 0.4), ("GATA1", 0.2)):
+                rate = mean * rng.gamma(2.0, 0.5, size=cells.loc[condition, batch])
+                counts.append(rng.poisson(rate).sum())
+            log = np.log(counts[1] / cells.loc["GATA1", batch]) - np.log(counts[0] / cells.loc["control", batch])
+            var = (1 / 0.2 + 0.5) / cells.loc["GATA1", batch] + (1 / 0.4 + 0.5) / cells.loc["control", batch]
+            weighted, precision = weighted + log / var, precision + 1 / var
+        found.append(abs(weighted / precision) * np.sqrt(precision) > 1.96)
+    assert np.mean(found) == pytest.approx(0.9, abs=0.03)
+
+
+def test_an_audit_names_effects_that_cannot_be_told_and_exits_with_1(cells, tmp_path):
+    spoilt = cells.copy()
+    column = next(name for name in ("batch", "gem_group") if name in spoilt.obs)
+    labels = spoilt.obs[column].astype(str).to_numpy().copy()
+    names = spoilt.obs["perturbation"].astype(str).to_numpy()
+    edit = sorted({n for n in names if n != "control" and "+" not in n})[0]
+    labels[names == edit] = "batch of its own"
+    spoilt.obs[column] = labels
+    spoilt.write_h5ad(tmp_path / "spoilt.h5ad")
+    done = call("design", "audit", tmp_path / "spoilt.h5ad", "--out", tmp_path / "audit", "--add", 50)
+    assert done.code == 1, done.err
+    printed = pd.read_csv(io.StringIO(done.out), sep="\t")
+    lost = printed[printed["verdict"] == "not estimable"]["effect"]
+    assert len(lost) and lost.str.startswith(edit).all()
+    gains = pd.read_csv(tmp_path / "audit" / "controls.tsv", sep="\t")
+    assert gains.loc[0, "batch"] == "batch of its own" and gains.loc[0, "effects_gained"] == len(lost)
+    components = pd.read_csv(tmp_path / "audit" / "components.tsv", sep="\t")
+    assert len(components) == spoilt.n_vars
+    assert (tmp_path / "audit" / "audit.png").exists()
+
+
+def test_a_sound_design_exits_with_0(screen_file):
+    done = call("design", "audit", screen_file)
+    assert done.code == 0, done.err
+    assert "not estimable" not in done.out
+    assert "variance of a typical gene" in done.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (("--standard-error", "0.1", "--budget", "50"), "leave one of them out"),
+        (("--fold-change", "2", "--standard-error", "0.1"), "leave one of them out"),
+        (("--fold-change", "-2"), "a half is 0.5"),
+        (("--standard-error", "0.001"), "cannot be reached"),
+        (("--capacity", "40"), "one for each batch"),
+        (("--moi", "0"), "above 0"),
+    ],
+)
+def test_what_cannot_be_planned_is_an_error_in_words_and_nothing_is_written(extra, said, tmp_path):
+    done = call(*PLAN, *extra, "--out", tmp_path / "plan")
+    assert done.code == 2
+    assert said in done.err
+    assert not (tmp_path / "plan").exists()
+
+
+def test_edits_that_are_neither_a_number_nor_a_file_are_an_error_in_words():
+    done = call("design", "allocate", "--edits", "nowhere.txt", "--batches", 3, "--capacity", 600)
+    assert done.code == 2 and "neither a number nor a readable text file" in done.err
