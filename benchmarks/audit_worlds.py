@@ -105,7 +105,7 @@ def make_screen(size: Size, *, seed: int, violated: str | None = None, strength:
             expected = size.cells * (1 if edits else 3)
             if violated == "no growth selection or bottleneck" and late and edits and edits[0] % 3 == 0:
                 expected *= np.exp(-strength)
-            n = max(int(rng.poisson(expected)), 12)
+            n = max(int(rng.poisson(expected)), 2)
             log_rate = level + change + batch_effect[b] + rng.normal(size=(n, 3)) @ loading
             rate = np.exp(log_rate) * rng.gamma(1.0 / size.dispersion, size.dispersion, (n, size.genes))
             for e in edits:
@@ -114,7 +114,7 @@ def make_screen(size: Size, *, seed: int, violated: str | None = None, strength:
             depth = size.depth * np.exp(rng.normal(0.0, 0.3, n))
             if violated == "depth independent of edit" and edits:
                 depth *= np.exp(-0.5 * strength)
-            rate *= (depth / np.exp(level).sum())[:, None] / np.exp((loading**2).sum(axis=0) / 2)
+            rate *= (depth / rate.sum(axis=1))[:, None]  # no edit changes the depth by itself
             rows.append(rng.poisson(rate))
             condition_of.append(np.full(n, len(conditions) - 1))
             batch_of.append(np.full(n, b))

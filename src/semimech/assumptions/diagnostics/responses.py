@@ -64,11 +64,11 @@ def independent_of_time(groups: Groups) -> Comparisons | str:
 
 def additive(groups: Groups) -> Comparisons | str:
     """Effect of a pair of edits minus the effects of both."""
-    where = {(_made(c), _hours_in_media(c)): i for i, c in enumerate(groups.conditions) if not c.washed_out}
+    where = {(made(c), _hours_in_media(c)): i for i, c in enumerate(groups.conditions) if not c.washed_out}
     found = []
-    for (made, course), double in where.items():
-        singles = [where.get((frozenset([each]), course)) for each in made]
-        if len(made) < 2 or None in singles:
+    for (edits, course), double in where.items():
+        singles = [where.get((frozenset([each]), course)) for each in edits]
+        if len(edits) < 2 or None in singles:
             continue
         parts = [groups.effect(i) for i in (double, *singles) if i is not None]
         if all(part is not None for part in parts):
@@ -79,7 +79,7 @@ def additive(groups: Groups) -> Comparisons | str:
 
 def independent_of_medium(groups: Groups) -> Comparisons | str:
     """Effect of an edit in one medium minus that in the first one, after the same hours."""
-    alike = _alike(groups, lambda c: (_made(c), c.hours))
+    alike = _alike(groups, lambda c: (made(c), c.hours))
     found = []
     for members in alike:
         members.sort(key=lambda i: (groups.conditions[i].media != (None,), str(groups.conditions[i].media)))
@@ -103,16 +103,16 @@ def commuting(groups: Groups) -> Comparisons | str:
 
 def _gathered(found: Iterable[tuple[str, Float[np.ndarray, " group"] | None]], why_not: str) -> Comparisons | str:
     """Those that can be made, thinned evenly where they are many; the reason if there is none."""
-    made = [(name, weights) for name, weights in found if weights is not None]
-    if not made:
+    possible = [(name, weights) for name, weights in found if weights is not None]
+    if not possible:
         return why_not
-    kept = np.unique(np.linspace(0, len(made) - 1, min(len(made), MOST_COMPARISONS)).round().astype(int))
-    return Comparisons(names=tuple(made[i][0] for i in kept), weights=np.stack([made[i][1] for i in kept]))
+    kept = np.unique(np.linspace(0, len(possible) - 1, min(len(possible), MOST_COMPARISONS)).round().astype(int))
+    return Comparisons(names=tuple(possible[i][0] for i in kept), weights=np.stack([possible[i][1] for i in kept]))
 
 
 def _courses(groups: Groups) -> Iterator[list[int]]:
     """Conditions that differ in the time of harvest only, earliest first, of each edit; those without controls left out."""
-    for members in _alike(groups, lambda c: (_made(c), _hours_in_media(c)[0], _hours_in_media(c)[1][:-1])):
+    for members in _alike(groups, lambda c: (made(c), _hours_in_media(c)[0], _hours_in_media(c)[1][:-1])):
         usable = [i for i in members if groups.effect(i) is not None]
         if len(usable) > 1:
             yield sorted(usable, key=lambda i: groups.conditions[i].hours)
@@ -136,7 +136,7 @@ def _minus(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
     return None if a is None or b is None else a - b
 
 
-def _made(condition: Condition) -> frozenset[tuple[Edit, float]]:
+def made(condition: Condition) -> frozenset[tuple[Edit, float]]:
     """The edits in force, each with the hours at which it was made."""
     found: dict[Edit, float] = {}
     now = 0.0
