@@ -74,13 +74,14 @@ class Audit:
         """One row per assumption: verdict, size, bound, margin, test, power, evidence and what would tell."""
         return pd.DataFrame([f.row() for f in self.findings], columns=list(FINDING_COLUMNS))
 
-    def matrix(self) -> pd.DataFrame:
-        """Families × assumptions: the verdict where a family relies on an assumption, empty elsewhere."""
-        rows = {
-            family.id: {f.assumption.id: f.verdict if f.assumption in family.assumptions else "" for f in self.findings}
-            for family in FAMILIES
-        }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("family")
+    def families(self) -> pd.DataFrame:
+        """Families × assumptions: the verdict where a family relies on an assumption, empty elsewhere; and the conclusion."""
+        rows = []
+        for family in FAMILIES:
+            head = {"family": family.id, "verdict": self.verdict(family), "conclusion": self.conclusion(family)}
+            mine = {f.assumption.id: f.verdict if f.assumption in family.assumptions else "" for f in self.findings}
+            rows.append(head | mine)
+        return pd.DataFrame(rows)
 
     def verdict(self, family: Family) -> Verdict:
         """``"fails"`` if an assumption of the family does, ``"holds"`` if all hold, else ``"cannot tell"``."""
