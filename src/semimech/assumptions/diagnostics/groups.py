@@ -22,6 +22,7 @@ MOST_GENES = 500
 N_DRAWS = 399
 """Draws of noise."""
 _GENE_BLOCK = 50
+_LEAST_DEGREES, _MOST_DEGREES = 4.0, 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,8 @@ def draw(
     With :math:`r_i` the deviation of cell :math:`i` from the mean of its group of :math:`n` cells times :math:`\sqrt{n/(n-1)}`, the noise of a contrast is
     drawn as :math:`\sum_g c_{kg} n_g^{-1} \sum_{i \in g} \xi_i r_i` with independent signs :math:`\xi_i`: the multiplier bootstrap (Chernozhukov,
     Chetverikov & Kato 2013, Ann. Stat. 41:2786), which keeps the dependence between genes, and between contrasts that share cells.
-    Groups may differ in spread.
+    Groups may differ in spread. How well a group's spread itself is known follows from the scatter of :math:`\|r_i\|^2` over its cells: its noise
+    is multiplied by :math:`\sqrt{d/\chi^2_d}` with :math:`d` the degrees of freedom of the same scatter, as in Student's t.
 
     Parameters
     ----------
@@ -160,6 +162,7 @@ def draw(
     signs = rng.choice(np.array([-1.0, 1.0], np.float32), (N_DRAWS, len(values)))
     n_genes, total = 0, [np.zeros(len(contrasts)) for _ in range(2)]
     noise, cross = (np.zeros((N_DRAWS, len(contrasts))) for _ in range(2))
+    unsure = np.sqrt(_inverse_chi_square(values, starts, group, rng)).astype(np.float32)
     light = sp.csr_matrix(contrasts.astype(np.float32))
     for first in range(0, values.shape[1], _GENE_BLOCK):
         block = np.asarray(values[:, first : first + _GENE_BLOCK], np.float64)
@@ -176,6 +179,7 @@ def draw(
         total[1] += (contrasts**2 @ (squares[:, kept] / n[:, None] ** 2) / sigma**2).sum(axis=1)
         scaled = (apart[:, kept] / sigma / n[group][:, None]).astype(np.float32)
         of_groups = np.stack([signs[:, s : s + k] @ scaled[s : s + k] for s, k in zip(starts, n, strict=True)])
+        of_groups *= unsure[:, :, None]
         of_contrasts = (light @ of_groups.reshape(len(n), -1)).reshape(len(contrasts), N_DRAWS, -1).swapaxes(0, 1)
         noise += np.einsum("bkj,bkj->bk", of_contrasts, of_contrasts)
         cross += np.einsum("bkj,kj->bk", of_contrasts, departure.astype(np.float32))
@@ -183,3 +187,25 @@ def draw(
     if not n_genes:
         raise ValueError("no gene varies within groups of cells")
     return Draws(square=total[0] / n_genes, expected=total[1] / n_genes, noise=noise / n_genes, cross=cross / n_genes)
+
+
+def _inverse_chi_square(
+    values: Float[np.ndarray, "cell gene"],
+    starts: Int[np.ndarray, " group"],
+    group: Int[np.ndarray, " cell"],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "group draw"]:
+    """Draws of the true over the estimated spread of each group; cells in the order of their groups."""
+    n = np.diff(np.r_[starts, len(group)])
+    mean = np.add.reduceat(values, starts, axis=0) / n[:, None].astype(values.dtype)
+    variance = np.add.reduceat(values**2, starts, axis=0).sum(axis=0) - (mean**2 * n[:, None]).sum(axis=0)
+    scale = np.where(variance > 1e-6 * max(float(variance.max()), 1e-300), variance, np.inf)
+    length = np.zeros(len(values))
+    for first in range(0, values.shape[1], _GENE_BLOCK):
+        block = slice(first, first + _GENE_BLOCK)
+        length += ((values[:, block] - mean[group][:, block]) ** 2 / scale[block]).sum(axis=1)
+    average = np.add.reduceat(length, starts) / n
+    scatter = np.add.reduceat((length - average[group]) ** 2, starts) / (n - 1.0) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        degrees = np.clip(np.nan_to_num(2.0 * average**2 / scatter, nan=np.inf), _LEAST_DEGREES, _MOST_DEGREES)
+    return (degrees / rng.chisquare(degrees, (N_DRAWS, len(n)))).T
