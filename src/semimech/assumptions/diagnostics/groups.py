@@ -178,7 +178,9 @@ def draw(
         total[0] += (departure**2).sum(axis=1)
         total[1] += (contrasts**2 @ (squares[:, kept] / n[:, None] ** 2) / sigma**2).sum(axis=1)
         scaled = (apart[:, kept] / sigma / n[group][:, None]).astype(np.float32)
-        of_groups = np.stack([signs[:, s : s + k] @ scaled[s : s + k] for s, k in zip(starts, n, strict=True)])
+        of_groups = np.empty((len(n), N_DRAWS, scaled.shape[1]), np.float32)
+        for g, (s, k) in enumerate(zip(starts, n, strict=True)):
+            np.matmul(signs[:, s : s + k], scaled[s : s + k], out=of_groups[g])
         of_groups *= unsure[:, :, None]
         of_contrasts = (light @ of_groups.reshape(len(n), -1)).reshape(len(contrasts), N_DRAWS, -1).swapaxes(0, 1)
         noise += np.einsum("bkj,bkj->bk", of_contrasts, of_contrasts)
