@@ -162,3 +162,14 @@ def test_bad_names_and_bad_data_are_refused_in_words():
 def test_the_same_seed_gives_the_same_audit():
     tables = [audit(table(), Keys(edit_kind="crispri"), seed=3).table() for _ in range(2)]
     assert tables[0].equals(tables[1])
+
+
+def test_escapers_of_a_published_knockout_screen_are_seen(shared_data):
+    """Papalexi et al. 2021 (Nature Genetics 53, 322) found that a part of the cells with a guide had escaped the knockout."""
+    data = ad.read_h5ad(shared_data("papalexi_eccite/papalexi_lowmoi.h5ad"))
+    best = np.asarray(data.obsm["grna_counts"].argmax(axis=1)).ravel()
+    data.obs["target"] = np.asarray(data.uns["grna_target"])[best]
+    found = verdicts(audit(data))
+    assert found["full efficacy"] == "fails"
+    assert found["batch not confounded with edits"] == "holds"
+    assert found["control stationarity"] == found["additive combinations"] == "cannot tell"
