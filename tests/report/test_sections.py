@@ -212,10 +212,13 @@ def test_a_network_without_a_prior_has_no_column_for_it(content):
 
 
 def test_assumptions_are_stated_in_full(content):
-    assert of(Points, assumption_section(content))[0].items[0] == (
+    (table,) = of(Table, assumption_section(content))
+    assert table.rows[0][:3] == (
         STATIONARY_CONTROLS.id,
         STATIONARY_CONTROLS.statement,
+        STATIONARY_CONTROLS.equation,
     )
+    assert table.rows[0][3:] == (STATIONARY_CONTROLS.breaks, STATIONARY_CONTROLS.arm)
 
 
 def test_what_is_needed_to_do_it_again_is_there(content):

@@ -2,5 +2,6 @@
 
 from semimech.assumptions.catalogue import ASSUMPTIONS, Assumption
 from semimech.assumptions.coverage import Coverage, Harvested
+from semimech.assumptions.families import FAMILIES, Family, Paper, relying
 
-__all__ = ["ASSUMPTIONS", "Assumption", "Coverage", "Harvested"]
+__all__ = ["ASSUMPTIONS", "FAMILIES", "Assumption", "Coverage", "Family", "Harvested", "Paper", "relying"]

@@ -4,6 +4,7 @@ from semimech.interpret.edges import Recovery, recovery, signed_edges
 from semimech.interpret.explanation import Explanation, explain
 from semimech.interpret.half_lives import half_lives
 from semimech.interpret.parts import PARTS, decompose, shares
+from semimech.interpret.scm import scm_table, to_scm
 
 __all__ = [
     "PARTS",
@@ -13,6 +14,8 @@ __all__ = [
     "explain",
     "half_lives",
     "recovery",
+    "scm_table",
     "shares",
     "signed_edges",
+    "to_scm",
 ]

@@ -16,6 +16,7 @@ from semimech.model.regulation import (
     unwired_regulation,
 )
 from semimech.model.regulons import merge_regulons, read_regulon
+from semimech.model.scm import LinearSCM, linearise
 from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver, run_plan, settle
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ContextArrays",
     "ExponentialSolver",
     "LinearDynamics",
+    "LinearSCM",
     "MechanisticDynamics",
     "Moments",
     "NeuralDynamics",
@@ -44,6 +46,7 @@ __all__ = [
     "edge_penalty",
     "implied_covariance",
     "jacobian",
+    "linearise",
     "lyapunov",
     "make_plan",
     "merge_regulons",

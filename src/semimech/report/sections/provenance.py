@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semimech.report.blocks import Block, Code, Fold, Paragraph, Points, Reference, References, Section, Table, empty
+from semimech.report.blocks import Block, Code, Fold, Paragraph, Reference, References, Section, Table, empty
 from semimech.report.content import ReportContent
 
 _REFERENCES: tuple[Reference, ...] = (
@@ -50,11 +50,17 @@ def assumption_section(content: ReportContent) -> Section:
     if not content.assumptions:
         reason = "The reported model names no assumption; that is itself a reason for care."
         return Section(id="assumptions", title=title, blocks=empty(reason))
-    items = tuple((assumption.id, assumption.statement) for assumption in content.assumptions)
     text = (
-        "Every prediction here rests on these statements. Where one is wrong for your cells, so may be the predictions."
+        "Every prediction here rests on these statements. Where one is wrong for your cells, so may be the predictions; "
+        "semimech audit tests on the data those that can be tested."
     )
-    return Section(id="assumptions", title=title, blocks=(Paragraph(text=text), Points(items=items)))
+    table = Table(
+        caption="What the model takes for granted, what goes wrong where it fails, and the measurement that would tell.",
+        head=("Assumption", "Statement", "Equation", "If it fails", "What tells"),
+        rows=tuple((a.id, a.statement, a.equation, a.breaks, a.arm) for a in content.assumptions),
+        is_numeric=False,
+    )
+    return Section(id="assumptions", title=title, blocks=(Paragraph(text=text), table))
 
 
 def provenance_section(content: ReportContent) -> Section:
