@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.cells import check_cell_cycle, check_depth, check_mitochondria
+from semimech.data.curation.copies import check_duplicated_cells
 from semimech.data.curation.design import (
     check_batches_of_edits,
     check_lost_cells,
@@ -151,30 +151,6 @@ def check_silent_genes(screen: Screen) -> Iterable[CheckFinding]:
         f"{len(silent)} genes are zero in all cells: {listed(screen.annotation.genes[i] for i in silent)}",
         threatens="nothing but time: they are predicted as zero",
         mend="remove them: sc.pp.filter_genes(adata, min_cells=1)",
-    )
-
-
-def check_duplicated_cells(screen: Screen) -> Iterable[CheckFinding]:
-    """Whether cells of 30 or more measured genes have equal values, as when files are joined twice."""
-    values = screen.measurement.observed
-    ends = values.indptr
-    rows = np.flatnonzero(np.diff(ends) >= 30)
-    digests = {
-        hashlib.blake2b(
-            values.data[ends[r] : ends[r + 1]].tobytes() + values.indices[ends[r] : ends[r + 1]].tobytes(),
-            digest_size=16,
-        ).digest()
-        for r in rows
-    }
-    n_repeated = len(rows) - len(digests)
-    if not n_repeated:
-        yield passed("duplicated cells", "no two cells have equal values")
-        return
-    yield warned(
-        "duplicated cells",
-        f"{n_repeated} cells repeat the values of another cell",
-        threatens="standard errors and held-out scores, if the same cell stands on both sides",
-        mend="look whether files were joined twice, and remove the copies",
     )
 
 

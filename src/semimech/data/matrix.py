@@ -83,6 +83,10 @@ def read_matrix(adata: ad.AnnData) -> tuple[Measurement | None, tuple[CheckFindi
         faults.append(failed("matrix", "neither X nor a layer of counts", mend="put raw counts into layers['counts']"))
     if faults:
         return None, tuple(faults)
+    scale = None if x is None or counts is not None or _is_integer(x.data) else other_scale(x)
+    if scale is not None:
+        state, mend, _ = OTHER_SCALES[scale]
+        return None, (failed("normalisation of X", f"X is {state}, not log1p of normalised counts", mend=mend),)
     if x is not None and not _is_integer(x.data) and x.data.max(initial=0) > LARGEST_LOG:
         evidence = f"X is neither counts nor log-normalised: largest value {x.data.max():.4g}"
         if counts is None:
@@ -90,10 +94,6 @@ def read_matrix(adata: ad.AnnData) -> tuple[Measurement | None, tuple[CheckFindi
             return None, (failed("matrix", evidence, mend=mend),)
         notes.append(_ignored_x(evidence, layer))
         x = None
-    scale = None if x is None or counts is not None or _is_integer(x.data) else other_scale(x)
-    if scale is not None:
-        state, mend, _ = OTHER_SCALES[scale]
-        return None, (failed("normalisation of X", f"X is {state}, not log1p of normalised counts", mend=mend),)
     if x is None or _is_integer(x.data):
         source = "X" if counts is None else f"layers[{layer!r}]"
         return _from_counts(x if counts is None else counts, source, tuple(notes))

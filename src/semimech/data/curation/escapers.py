@@ -12,7 +12,7 @@ from scipy.stats import norm
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.shifts import strata
 from semimech.data.findings import CheckFinding, listed, passed, warned
-from semimech.data.screen import Screen
+from semimech.data.screen import Screen, describe
 
 ESCAPED = 0.3
 """Share of escapers that calls for attention."""
@@ -107,11 +107,12 @@ def escaper_share(
     beyond = float(np.mean(score > centre / 2)) - float(np.mean(np.concatenate(zeros) > centre / 2))
     if centre < MIN_DISTANCE or beyond < MIN_MOVED:
         return None
-    return Escapers(share=share, standard_error=float(1 / np.sqrt((slope**2).sum())), distance=centre)
+    error = float(1 / np.sqrt((slope**2).sum()))
+    return Escapers(share=share, standard_error=error, distance=centre)
 
 
-def escapers_by_edit(screen: Screen) -> dict[str, Escapers]:
-    """Escapers of each perturbation at its last harvest, where they can be told."""
+def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
+    """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told."""
     conditions, stratum = screen.annotation.conditions, strata(screen)
     rng = np.random.default_rng(0)
     n_controls = np.bincount(stratum[screen.is_control], minlength=int(stratum.max()) + 1)
@@ -134,7 +135,7 @@ def escapers_by_edit(screen: Screen) -> dict[str, Escapers]:
         return values
 
     found = {}
-    for name, i in last.items():
+    for i in last.values():
         rows = np.flatnonzero((screen.annotation.condition == i) & (n_controls[stratum] >= MIN_CONTROLS))
         if len(rows) < MIN_CELLS:
             continue
@@ -142,7 +143,7 @@ def escapers_by_edit(screen: Screen) -> dict[str, Escapers]:
         beside = np.sort(rng.permutation(beside)[:_MOST_CONTROLS])
         escapers = escaper_share(centred(rows), centred(beside), rng=rng)
         if escapers is not None:
-            found[name] = escapers
+            found[i] = escapers
     return found
 
 
@@ -151,13 +152,13 @@ def check_escapers(screen: Screen) -> Iterable[CheckFinding]:
     name = "escapers"
     if not screen.is_control.any():
         return
-    found = escapers_by_edit(screen)
+    found = escapers_by_condition(screen)
     if not found:
         yield passed(name, f"cannot tell: no edit of {MIN_CELLS} cells moves them far enough from unedited ones")
         return
     many = [
-        f"{edit} ({e.share:.0%} ± {e.standard_error:.0%})"
-        for edit, e in sorted(found.items(), key=lambda item: -item[1].share)
+        f"{describe(screen.annotation.conditions[i])} ({e.share:.0%} ± {e.standard_error:.0%})"
+        for i, e in sorted(found.items(), key=lambda item: -item[1].share)
         if e.share - 2 * e.standard_error > ESCAPED
     ]
     shares = [e.share for e in found.values()]

@@ -15,8 +15,8 @@ from semimech.data.screen import Screen
 
 MIN_CELLS = 15
 """Cells of a guide from which it is compared with the others of its gene."""
-LEAST_DIFFERENCE = 0.15
-"""Smallest root mean square difference between guides of one gene, in standard deviations of cells, worth a warning."""
+LEAST_DIFFERENCE = 0.5
+"""Smallest distance between guides of one gene, over all genes and in standard deviations of cells, worth a warning."""
 
 _MOST_CELLS = 400
 _MOST_GENES = 500
@@ -48,8 +48,8 @@ def guide_difference(
     Returns
     -------
     tuple
-        Root mean square difference between guides beyond chance, in standard deviations of cells, p-value, and the guide
-        that differs most from the others.
+        Root mean square distance of guides from their mean beyond chance, the root of the sum over genes of squared
+        differences in standard deviations of cells; p-value; and the guide that differs most from the others.
     """
     values = np.array(values, float)
     for s in np.unique(stratum):
@@ -76,7 +76,7 @@ def guide_difference(
         each += one / _PERMUTATIONS
     scale = draws.var() / draws.mean()
     p_value = float(gamma.sf(found.sum(), draws.mean() / scale, scale=scale))
-    size = np.sqrt(max(found.sum() - draws.mean(), 0.0) / len(values) / max(values.shape[1], 1))
+    size = np.sqrt(max(found.sum() - draws.mean(), 0.0) / len(values))
     return float(size), p_value, int(np.argmax(found - each))
 
 
