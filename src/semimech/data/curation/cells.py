@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
 from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE
-from semimech.data.curation.shifts import control_shifts
+from semimech.data.curation.shifts import contrast, control_shifts, threshold
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
 
@@ -49,27 +49,33 @@ def mitochondrial_share(screen: Screen) -> Float[np.ndarray, " cell"] | None:
 def cycle_scores(screen: Screen) -> dict[str, Float[np.ndarray, " cell"]]:
     """Scores of S and of G2 and M phase: mean of standardised expression of their genes, less that of all other genes.
 
-    Empty if fewer than five genes of either list are measured.
+    Empty if fewer than five genes of either list are measured. Edited genes do not count.
     """
-    upper = np.array([gene.upper() for gene in screen.annotation.genes])
-    phases = {"S": np.isin(upper, S_PHASE), "G2M": np.isin(upper, G2M_PHASE)}
+    phases, weight = _phases(screen)
     if any(mask.sum() < MIN_GENES for mask in phases.values()):
         return {}
     observed = screen.measurement.observed
     mean = np.asarray(observed.mean(axis=0, dtype=np.float64)).ravel()
-    square = np.asarray(observed.power(2).mean(axis=0, dtype=np.float64)).ravel()
-    spread = np.sqrt(np.maximum(square - mean**2, 0.0))
-    weight = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
-    rest = ~(phases["S"] | phases["G2M"])
-    edited = {edit.gene for condition in screen.annotation.conditions for edit in condition.edits}
-    kept = (spread > 0) & ~np.isin(np.array(screen.annotation.genes), list(edited))
 
     def score(mask: Bool[np.ndarray, " gene"]) -> Float[np.ndarray, " cell"]:
-        used = (mask & kept) * weight / max(int((mask & kept).sum()), 1)
+        used = mask * weight / max(int((mask & (weight > 0)).sum()), 1)
         return np.asarray(observed @ used).ravel() - float(mean @ used)
 
-    other = score(rest)
+    other = score(~(phases["S"] | phases["G2M"]))
     return {phase: score(mask) - other for phase, mask in phases.items()}
+
+
+def _phases(screen: Screen) -> tuple[dict[str, Bool[np.ndarray, " gene"]], Float[np.ndarray, " gene"]]:
+    """Genes of each phase, and one over the standard deviation of each gene, zero for edited and silent ones."""
+    upper = np.array([gene.upper() for gene in screen.annotation.genes])
+    observed = screen.measurement.observed
+    mean = np.asarray(observed.mean(axis=0, dtype=np.float64)).ravel()
+    square = np.asarray(observed.power(2).mean(axis=0, dtype=np.float64)).ravel()
+    spread = np.sqrt(np.maximum(square - mean**2, 0.0))
+    edited = {edit.gene for condition in screen.annotation.conditions for edit in condition.edits}
+    kept = (spread > 0) & ~np.isin(np.array(screen.annotation.genes), list(edited))
+    weight = np.where(kept, 1 / np.where(spread > 0, spread, 1.0), 0.0)
+    return {"S": np.isin(upper, S_PHASE) & kept, "G2M": np.isin(upper, G2M_PHASE) & kept}, weight
 
 
 def check_depth(screen: Screen) -> Iterable[CheckFinding]:
@@ -122,10 +128,16 @@ def check_cell_cycle(screen: Screen) -> Iterable[CheckFinding]:
     if not screen.is_control.any():
         return
     names = []
+    phases, weight = _phases(screen)
+    rest = (weight > 0) & ~(phases["S"] | phases["G2M"])
     for phase, score in scores.items():
         shifts = control_shifts(screen, score)
         n_tests = len(scores) * int(np.isfinite(shifts.shift).sum())
         for c in np.flatnonzero(shifts.beyond(CYCLE_SHIFT * shifts.spread, n_tests=n_tests)):
+            each = (contrast(screen, int(c)) @ screen.measurement.observed) * weight
+            genes = each[phases[phase]]
+            if abs(_standing_out(genes, each[rest])) < threshold(n_tests) or np.median(genes) / genes.mean() < 0.5:
+                continue
             size = shifts.shift[c] / shifts.spread
             names.append(f"{describe(screen.annotation.conditions[c])} ({phase} {size:+.1f} SD)")
     if not names:
@@ -139,6 +151,16 @@ def check_cell_cycle(screen: Screen) -> Iterable[CheckFinding]:
         threatens="which genes an edit regulates: many follow the cycle and not the edit",
         mend="compare cells of the same phase, or read effects on cell-cycle genes as effects on growth",
     )
+
+
+def _standing_out(shifts: Float[np.ndarray, " gene"], others: Float[np.ndarray, " other"]) -> float:
+    """Difference of the mean shift of some genes from that of the others, in its standard error over genes.
+
+    An edit that moves many genes moves some of a phase too; the cycle moves most of a phase together.
+    """
+    if len(others) < 2 or others.std() == 0:
+        return np.inf
+    return float((shifts.mean() - others.mean()) / (others.std(ddof=1) * np.sqrt(1 / len(shifts) + 1 / len(others))))
 
 
 def _linear(screen: Screen) -> sp.csr_matrix:

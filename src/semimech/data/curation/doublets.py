@@ -20,6 +20,7 @@ DETECTABLE = 0.3
 """Share of simulated doublets that must look unlike single cells for the share of real ones to be told."""
 
 _MOST_CELLS = 4000
+_COMPONENTS = 30
 _FEWEST = 50
 """Least number of cells of a batch, and of genes."""
 
@@ -83,7 +84,11 @@ def doublet_share(counts: sp.csr_matrix) -> float | None:
     logging.getLogger("scanpy").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sc.pp.scrublet(adata, n_prin_comps=min(30, min(counts.shape) - 1), verbose=False, random_state=0)
+        try:
+            sc.pp.scrublet(adata, n_prin_comps=_COMPONENTS, verbose=False, random_state=0)
+        except ValueError:
+            # A panel of few variable genes has fewer components than Scrublet wants.
+            return None
     if "predicted_doublet" not in adata.obs:
         return None
     found = adata.uns["scrublet"]

@@ -20,7 +20,7 @@ MIN_CELLS = 40
 """Cells of an edit from which their share is estimated."""
 MIN_MOVED = 0.2
 """Least share of edited cells that must stand apart, beyond that of unedited ones."""
-MIN_DISTANCE = 2.5
+MIN_DISTANCE = 3.0
 """Least distance of edited cells from unedited ones, in standard deviations of cells, at which they can be told apart."""
 
 _MOST_CONTROLS = 2000
@@ -37,7 +37,7 @@ class Escapers:
     share
         Share of the cells that look unedited.
     standard_error
-        Its standard error, for a known distance.
+        Its standard error, if the law of the cells is the one assumed.
     distance
         Distance of the edited cells from unedited ones, in standard deviations of unedited cells.
     """
@@ -99,16 +99,22 @@ def escaper_share(
         spread = max(float(np.sqrt(np.average((score - centre) ** 2, weights=1 - weight))), 0.5)
         if abs(share - old) < 1e-5:
             break
-    # The information of a mixture with known parts: a cell that could be of either says little of the share.
-    slope = (norm.pdf(score) - norm.pdf(score, centre, spread)) / np.maximum(
-        share * norm.pdf(score) + (1 - share) * norm.pdf(score, centre, spread), 1e-300
-    )
     # Unedited cells have tails too: what stands beyond half of the way must be more than their share of it.
     beyond = float(np.mean(score > centre / 2)) - float(np.mean(np.concatenate(zeros) > centre / 2))
     if centre < MIN_DISTANCE or beyond < MIN_MOVED:
         return None
-    error = float(1 / np.sqrt((slope**2).sum()))
+    error = _share_error(score, share, centre, spread)
     return Escapers(share=share, standard_error=error, distance=centre)
+
+
+def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
+    """Standard error of the share, with centre and spread unknown: information from the cells' own slopes."""
+    zero, moved = norm.pdf(score), norm.pdf(score, centre, spread)
+    both = np.maximum(share * zero + (1 - share) * moved, 1e-300)
+    unit = (score - centre) / spread
+    slopes = np.stack([zero - moved, (1 - share) * moved * unit / spread, (1 - share) * moved * (unit**2 - 1) / spread])
+    information = (slopes / both) @ (slopes / both).T
+    return float(np.sqrt(np.linalg.pinv(information, hermitian=True)[0, 0]))
 
 
 def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:

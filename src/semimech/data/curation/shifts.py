@@ -89,6 +89,22 @@ def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts
     return Shifts(shift=shift, standard_error=error, spread=float(np.sqrt(pooled)))
 
 
+def contrast(screen: Screen, condition: int) -> Float[np.ndarray, " cell"]:
+    """Weights of cells whose sum over a quantity is its `control_shifts` of one condition; zero without controls."""
+    stratum, is_control = strata(screen), screen.is_control
+    weights = np.zeros(len(stratum))
+    total = 0.0
+    for s in np.unique(stratum[screen.annotation.condition == condition]):
+        edited = (screen.annotation.condition == condition) & (stratum == s)
+        controls = is_control & (stratum == s)
+        if controls.sum() >= MIN_CONTROLS:
+            weight = 1 / (1 / edited.sum() + 1 / controls.sum())
+            weights[edited] += weight / edited.sum()
+            weights[controls] -= weight / controls.sum()
+            total += weight
+    return weights / total if total else weights
+
+
 def _moments(
     values: Float[np.ndarray, " cell"], code: Int[np.ndarray, " cell"], n_groups: int
 ) -> tuple[Float[np.ndarray, " group"], Float[np.ndarray, " group"]]:
