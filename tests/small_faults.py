@@ -371,7 +371,10 @@ FAULTS = (
     Fault(name="no logarithm", check="normalisation of X", plant=_stored(lambda x: x), severity="fail"),
     Fault(name="base 2", check="normalisation of X", plant=_stored(lambda x: np.log2(1 + x)), severity="fail"),
     Fault(
-        name="two logarithms", check="normalisation of X", plant=_stored(lambda x: np.log1p(np.log1p(x))), severity="fail"
+        name="two logarithms",
+        check="normalisation of X",
+        plant=_stored(lambda x: np.log1p(np.log1p(x))),
+        severity="fail",
     ),
     Fault(
         name="a gene name twice",
@@ -391,7 +394,9 @@ FAULTS = (
     ),
     Fault(name="edits by symbol, genes by identifier", check="names of edits", plant=_ensembl),
     Fault(name="an edit of an unknown gene", check="targets", plant=_unknown),
-    Fault(name="days read as hours", check="duration", plant=lambda d: d, keys=(("time_unit", "hours"), ("time_key", "t"))),
+    Fault(
+        name="days read as hours", check="duration", plant=lambda d: d, keys=(("time_unit", "hours"), ("time_key", "t"))
+    ),
     Fault(name="copied cells", check="duplicated cells", plant=_copied),
     Fault(name="cells without counts", check="depth", plant=_empty, severity="fail"),
     Fault(name="cells without a label", check="perturbation column", plant=_unlabelled, severity="fail"),

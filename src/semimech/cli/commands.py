@@ -60,7 +60,9 @@ def check(
     compounds: o.Compounds = None,
     fix: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Write a curated copy (.h5ad) and check that; DATA stays as it is.", show_default=False),
+        typer.Option(
+            dir_okay=False, help="Write a curated copy (.h5ad) and check that; DATA stays as it is.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Check a data set; exit 1 if it cannot be used as it is."""

@@ -145,7 +145,9 @@ def write_curated(path: str | Path, out: str | Path, keys: Keys) -> pd.DataFrame
     if out.suffix != ".h5ad":
         raise ConfigError(f"{out}: the copy is an .h5ad file; name it so")
     if out.exists() and path.exists() and out.samefile(path):
-        raise ConfigError(f"{out}: is the file that is checked, which is never changed; name another place for the copy")
+        raise ConfigError(
+            f"{out}: is the file that is checked, which is never changed; name another place for the copy"
+        )
     adata = open_anndata(path)
     before = len(changes(adata))
     curated = curate(adata, keys)

@@ -2,6 +2,7 @@
 
 from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
+from semimech.model.measurement import MeasurementOperator, log_negative_binomial
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
 from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
@@ -27,6 +28,7 @@ __all__ = [
     "ContextArrays",
     "ExponentialSolver",
     "LinearDynamics",
+    "MeasurementOperator",
     "MechanisticDynamics",
     "Moments",
     "NeuralDynamics",
@@ -44,6 +46,7 @@ __all__ = [
     "edge_penalty",
     "implied_covariance",
     "jacobian",
+    "log_negative_binomial",
     "lyapunov",
     "make_plan",
     "merge_regulons",

@@ -106,7 +106,9 @@ def _unlabelled_cells(adata: ad.AnnData, keys: Keys) -> tuple[ad.AnnData, str]:
         if name == "perturbation":
             missing |= np.array([t != keys.control and is_unassigned_label(t) for t in texts])
         if missing.any() and not missing.all():
-            reasons.append(f"{int(missing.sum())} without {'an edit' if name == 'perturbation' else f'a value of {name}'}")
+            reasons.append(
+                f"{int(missing.sum())} without {'an edit' if name == 'perturbation' else f'a value of {name}'}"
+            )
             lost |= missing
     if not lost.any() or lost.all():
         return adata, ""
@@ -175,7 +177,9 @@ def _silent_genes(adata: ad.AnnData, keys: Keys) -> tuple[ad.AnnData, str]:
 
 
 def _empty_categories(adata: ad.AnnData, keys: Keys) -> tuple[ad.AnnData, str]:
-    named = [getattr(keys, argument) or recognise(field("obs", name), list(map(str, adata.obs))) for name, argument in _NAMED]
+    named = [
+        getattr(keys, argument) or recognise(field("obs", name), list(map(str, adata.obs))) for name, argument in _NAMED
+    ]
     emptied = []
     for column in dict.fromkeys(c for c in named if c is not None and c in adata.obs):
         values = adata.obs[column]
