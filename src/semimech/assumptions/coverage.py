@@ -191,7 +191,7 @@ class Harvested:
         if set(query.media) - self._media:
             axes.append("medium")
         if not axes:
-            reordered = [condition for condition in self._known if is_reordered(condition, query)]
+            reordered = [condition for condition in self._known if _is_reordered(condition, query)]
             if reordered:
                 return self._extrapolated(["order"], reordered)
             together = [condition for condition, edited in self._genes.items() if genes <= edited]
@@ -258,7 +258,7 @@ def _delays(condition: Condition) -> tuple[float, ...]:
     return tuple(hours for edit in _edits(condition) for hours in (edit.onset_hours, edit.turnover_hours))
 
 
-def changes(condition: Condition) -> list[tuple[str, str | None]]:
+def _changes(condition: Condition) -> list[tuple[str, str | None]]:
     """Edits, their ends (of compounds washed out) and changes of medium, in the order in which they were made."""
     context = Context()
     found: list[tuple[str, str | None]] = []
@@ -272,7 +272,7 @@ def changes(condition: Condition) -> list[tuple[str, str | None]]:
     return found
 
 
-def is_reordered(condition: Condition, query: Condition) -> bool:
+def _is_reordered(condition: Condition, query: Condition) -> bool:
     """Whether both make the same changes, at other moments relative to one another."""
-    mine, asked = changes(condition), changes(query)
+    mine, asked = _changes(condition), _changes(query)
     return len(asked) > 1 and sorted(mine, key=str) == sorted(asked, key=str) and _shape(condition) != _shape(query)

@@ -120,7 +120,7 @@ class MeasurementOperator(eqx.Module):
             Listing every parameter outside its range.
         """
         faults = []
-        for name, upper in (("capture", np.inf), ("gene_factor", np.inf), ("dispersion", np.inf)):
+        for name in ("capture", "gene_factor", "dispersion"):
             values = np.asarray(getattr(self, name))
             is_bad = ~np.isfinite(values) | (values < 0) | ((values == 0) & (name == "capture"))
             if is_bad.any():
@@ -182,7 +182,7 @@ def log_negative_binomial(
     return value + jnp.where(is_zero, 0.0, rest)
 
 
-def _log_ratio(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
+def _log_ratio(a: Float[Array, ...], b: Float[Array, ...]) -> Float[Array, ...]:
     """``log(1 + w) / w`` for ``1 + w = (1 + a) / (1 + b)``, also where ``w`` is near zero, or near -1."""
     w = (a - b) / (1 + b)
     is_small, is_large = jnp.abs(w) < 1e-3, jnp.abs(w) > 0.5
@@ -192,7 +192,7 @@ def _log_ratio(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "
     return jnp.where(is_small, series, logarithm / jnp.where(is_small, 1.0, w))
 
 
-def _stirling_error(q: Float[Array, "..."]) -> Float[Array, "..."]:
+def _stirling_error(q: Float[Array, ...]) -> Float[Array, ...]:
     r"""Error of Stirling's formula, :math:`\log z! - \tfrac12\log 2\pi z - z\log z + z`, at :math:`z = 1/q`; 0 at ``q = 0``."""
     is_large = q * _SERIES_FROM < 1
     small = jnp.where(is_large, q, 0.0)

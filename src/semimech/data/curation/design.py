@@ -101,13 +101,13 @@ def check_lost_cells(screen: Screen) -> Iterable[CheckFinding]:
     n = np.bincount(annotation.condition, minlength=len(annotation.conditions))
     for condition, size in zip(annotation.conditions, n, strict=True):
         if condition.edits and np.isfinite(condition.hours):
-            series = table.setdefault((condition.perturbation, str(condition.media)), {})
-            series[condition.hours] = series.get(condition.hours, 0) + int(size)
-    series = {key: hours for key, hours in table.items() if len(hours) > 1}
+            sizes = table.setdefault((condition.perturbation, str(condition.media)), {})
+            sizes[condition.hours] = sizes.get(condition.hours, 0) + int(size)
+    series = {key: sizes for key, sizes in table.items() if len(sizes) > 1}
     if len(series) < FEW_EDITS:
         yield passed(name, f"cannot tell: fewer than {FEW_EDITS} edits are harvested at two times")
         return
-    ends = {key: (hours[min(hours)], hours[max(hours)], min(hours), max(hours)) for key, hours in series.items()}
+    ends = {key: (sizes[min(sizes)], sizes[max(sizes)], min(sizes), max(sizes)) for key, sizes in series.items()}
     fall = np.array([np.log(late / early) for early, late, *_ in ends.values()])
     by_pair: dict[tuple[float, float], list[float]] = {}
     for (_, _, first, last), value in zip(ends.values(), fall, strict=True):

@@ -165,7 +165,7 @@ def _scale(adata: ad.AnnData, keys: Keys) -> tuple[ad.AnnData, str]:
 def _silent_genes(adata: ad.AnnData, keys: Keys) -> tuple[ad.AnnData, str]:
     silent = _values(adata).getnnz(axis=0) == 0
     perturbation = _column(adata, "perturbation", keys.perturbation_key)
-    labels = [] if perturbation is None else perturbation.dropna().astype(object).astype(str).unique()
+    labels: list[str] = [] if perturbation is None else list(perturbation.dropna().astype(object).astype(str).unique())
     edited = {gene for label in labels for gene in genes_of_label(label, control=keys.control)}
     symbols = recognise(field("var", "gene"), [str(c) for c in adata.var.columns])
     for names in (adata.var_names, *([] if symbols is None else [adata.var[symbols]])):
