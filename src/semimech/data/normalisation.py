@@ -9,6 +9,8 @@ import scipy.sparse as sp
 
 _RECOVERED_SHARE = 0.99
 _MOST_CELLS = 300
+_LARGEST = 1e9
+"""Largest expression that counts are looked for behind: no library is that deep."""
 
 OTHER_SCALES: tuple[tuple[str, str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("normalised, but not log-transformed", "take its logarithm: sc.pp.log1p(adata)", lambda x: x),
@@ -42,7 +44,7 @@ def other_scale(x: sp.csr_matrix) -> int | None:
 def _shows_counts(x: sp.csr_matrix, back: Callable[[np.ndarray], np.ndarray]) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         values = back(x.data.astype(np.float64))
-    if not np.isfinite(values).all():
+    if not np.isfinite(values).all() or values.max(initial=0) > _LARGEST:
         return False
     counts = recover_counts(sp.csr_matrix((values, x.indices, x.indptr), shape=x.shape))[1]
     # Values that hardly differ within a cell are multiples of each other in many scales.
