@@ -16,9 +16,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from small_faults import FAULTS, KEYS, Fault, clean, plant  # noqa: E402
+from small_faults import FAULTS, KEYS, Fault, clean, plant
 
-from semimech.data import check  # noqa: E402
+from semimech.data import check
 
 
 def found(faults: tuple[Fault, ...], seed: int) -> set[tuple[str, str]]:

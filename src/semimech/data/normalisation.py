@@ -9,6 +9,8 @@ import scipy.sparse as sp
 
 _RECOVERED_SHARE = 0.99
 _MOST_CELLS = 300
+_FEWEST_VALUES = 100
+"""Fewer values than this may look like counts by chance."""
 _LARGEST = 1e9
 """Largest expression that counts are looked for behind: no library is that deep."""
 
@@ -36,7 +38,7 @@ def other_scale(x: sp.csr_matrix) -> int | None:
     some = x[np.linspace(0, x.shape[0] - 1, min(x.shape[0], _MOST_CELLS)).astype(int)]
     # Cells of few values have steps of any size.
     some = some[np.diff(some.indptr) >= min(10, x.shape[1])]
-    if not some.shape[0] or _shows_counts(some, np.expm1):
+    if some.nnz < _FEWEST_VALUES or _shows_counts(some, np.expm1):
         return None
     return next((i for i, (*_, back) in enumerate(OTHER_SCALES) if _shows_counts(some, back)), None)
 
