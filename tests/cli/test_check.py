@@ -51,3 +51,28 @@ def test_the_words_of_the_user_for_columns_are_passed_on(tmp_path):
         "check", tmp_path / "own.h5ad", "--perturbation-key", "what", "--time-key", "when", "--time-unit", "hours"
     )
     assert "2 h, 3 h" in hours.out
+
+
+def test_fix_writes_a_copy_that_passes_and_lists_what_it_changed(tmp_path):
+    data = screen(n=30)
+    data.obs["perturbation"] = [None, *data.obs["perturbation"][1:]]
+    data.write_h5ad(tmp_path / "bad.h5ad")
+    before = (tmp_path / "bad.h5ad").read_bytes()
+    assert call("check", tmp_path / "bad.h5ad").code == 1
+    done = call("check", tmp_path / "bad.h5ad", "--fix", tmp_path / "good.h5ad")
+    assert done.code == 0
+    found = table(done)
+    assert found["severity"].iloc[0] == "fixed" and "1 cell removed" in found["evidence"].iloc[0]
+    assert call("check", tmp_path / "good.h5ad").code == 0
+    assert (tmp_path / "bad.h5ad").read_bytes() == before
+
+
+def test_fix_does_not_overwrite_the_input(tmp_path):
+    screen(n=30).write_h5ad(tmp_path / "data.h5ad")
+    done = call("check", tmp_path / "data.h5ad", "--fix", tmp_path / "data.h5ad")
+    assert done.code == 2 and "never changed" in done.err and not done.out
+
+
+def test_fix_of_a_file_that_is_not_there_writes_nothing(tmp_path):
+    assert call("check", tmp_path / "missing.h5ad", "--fix", tmp_path / "copy.h5ad").code == 2
+    assert not list(tmp_path.iterdir())

@@ -76,7 +76,7 @@ MEMORY = {
     "infinity in a sparse matrix": (lambda: edited(sparse_infinity), {}, ["NaN or infinite"]),
     "cells without counts": (lambda: edited(empty_cells), {}, ["2 cells without a single count"]),
     "an empty matrix": (lambda: screen()[:0].copy(), {}, ["empty"]),
-    "values neither counts nor logarithms": (lambda: edited(linear), {}, ["neither counts nor log-normalised"]),
+    "values neither counts nor logarithms": (lambda: edited(linear), {}, ["not log-transformed", "sc.pp.log1p"]),
     "fractional counts": (lambda: edited(fractional_counts), {}, ["not integers"]),
     "duplicated genes": (lambda: edited(duplicate_gene), {}, ["gene names", "A", "var_names_make_unique"]),
     "duplicated cells": (lambda: edited(duplicate_cell), {}, ["cell names", "x", "obs_names_make_unique"]),

@@ -163,9 +163,8 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     data = dataset(conditions, np.array(mean))
     (test,) = held_out_tests(data, has_composites=True, seed=0)
     assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
-    weight = np.ones(data.mean.shape)
     predicted = np.array([law[c] for c in conditions])
-    shares = find_shares(data, weight, [test], [predicted], [lambda asked: np.array([law[c] for c in asked])])
+    shares = find_shares(data, [test], [predicted], [lambda asked: np.array([law[c] for c in asked])])
     np.testing.assert_allclose(shares.compose, wanted, atol=1e-5)
     assert set(shares.widths) == {"parts"}
     assert shares.widths["parts"].half_width(np.zeros((1, 6)), np.zeros((1, 6), bool)).max() < 1e-2
@@ -173,6 +172,6 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
 
 def test_without_anything_held_out_nothing_is_carried_over_and_the_law_is_trusted():
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
-    shares = find_shares(data, np.ones((2, 3)), [], [], [])
+    shares = find_shares(data, [], [], [])
     assert shares.carry_over.tolist() == [[1.0, 0.0]] * 2 and shares.compose.tolist() == [1.0, 1.0, 0.0]
     assert not shares.widths

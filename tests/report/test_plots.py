@@ -22,6 +22,7 @@ from semimech.report.plots import (
     plot_held_out,
     plot_history,
     plot_network,
+    plot_quality,
     plot_scores,
     plot_selection,
     plot_strata,
@@ -205,3 +206,22 @@ def test_the_network_draws_its_strongest_edges_and_dashes_repression(data):
     strongest = network.reindex(network["weight"].abs().sort_values(ascending=False).index).head(10)
     assert len(arrows) == 10
     assert [arrow.get_linestyle() == "-" for arrow in arrows] == list(strongest["weight"] > 0)
+
+
+def test_a_quality_that_nobody_measured_is_not_drawn_and_others_stand_most_different_first():
+    conditions = pd.DataFrame(
+        {
+            "perturbation": ["A", "B", "C"],
+            "hours": [48.0, 48.0, 48.0],
+            "medium": ["maintenance"] * 3,
+            "depth": [1.05, 0.4, np.nan],
+            "depth_error": [0.05, 0.05, np.nan],
+            "escapers": [np.nan] * 3,
+            "escapers_error": [np.nan] * 3,
+        }
+    )
+    figure = plot_quality(conditions, "depth")
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["B", "A"]
+    assert plot_quality(conditions, "escapers") is None and plot_quality(pd.DataFrame(), "depth") is None
+    with pytest.raises(ValueError, match="depth"):
+        plot_quality(conditions, "colour")

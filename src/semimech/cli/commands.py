@@ -58,11 +58,18 @@ def check(
     min_cells: o.MinCells = None,
     experiments: o.Experiments = None,
     compounds: o.Compounds = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Write a curated copy (.h5ad) and check that; DATA stays as it is.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Check a data set; exit 1 if it cannot be used as it is."""
-    from semimech.data import check
+    from semimech.data import Keys, examine, write_curated
 
-    findings = check(data, **o.reading_keys(locals()))
+    keys = Keys(**o.reading_keys(locals()))
+    findings = examine(data, keys).findings if fix is None else write_curated(data, fix, keys)
     findings.to_csv(sys.stdout, sep="\t", index=False)
     raise typer.Exit(1 if (findings["severity"] == "fail").any() else 0)
 

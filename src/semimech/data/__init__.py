@@ -2,11 +2,13 @@
 
 from semimech.data.batching import Minibatch, matched_minibatches
 from semimech.data.bulk import dataset_from_means
+from semimech.data.curation.fix import curate
 from semimech.data.dataset import Cells, ControlMoments, Dataset
 from semimech.data.joint import joint_splits
-from semimech.data.quality import check
+from semimech.data.quality import Examination, check, examine, write_curated
 from semimech.data.read import dataset_from_anndata, read
 from semimech.data.scale import Scale, count_scale, identity_scale, log1p_scale, log_scale
+from semimech.data.schema import Keys
 from semimech.data.screen import describe
 from semimech.data.split import (
     Split,
@@ -25,6 +27,8 @@ __all__ = [
     "Cells",
     "ControlMoments",
     "Dataset",
+    "Examination",
+    "Keys",
     "Minibatch",
     "Scale",
     "Split",
@@ -32,9 +36,11 @@ __all__ = [
     "check",
     "check_leakage",
     "count_scale",
+    "curate",
     "dataset_from_anndata",
     "dataset_from_means",
     "describe",
+    "examine",
     "identity_scale",
     "joint_splits",
     "log1p_scale",
@@ -46,4 +52,5 @@ __all__ = [
     "unseen_edit_time",
     "unseen_medium",
     "unseen_time",
+    "write_curated",
 ]

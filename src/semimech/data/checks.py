@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from semimech.data.batch_effect import MIN_CONTROLS
+from semimech.data.curation.cells import check_cell_cycle, check_depth, check_mitochondria
+from semimech.data.curation.copies import check_duplicated_cells
+from semimech.data.curation.design import (
+    check_batches_of_edits,
+    check_lost_cells,
+    check_medium_and_batch,
+    check_time_and_batch,
+)
+from semimech.data.curation.doublets import check_doublets
+from semimech.data.curation.edits import check_on_target
+from semimech.data.curation.escapers import check_escapers
+from semimech.data.curation.guides import check_guide_agreement, check_guide_labels
+from semimech.data.curation.names import check_edit_names, check_gene_names
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
 from semimech.data.stationarity import check_control_movement
 
 FEW_CELLS = 20
 """Fewer cells than this give a mean that says little at usual depths."""
-DEPTH_RATIO = 1.5
-"""Ratio of median depths, edit to controls, that calls for attention."""
 
 
 def check_controls(screen: Screen) -> Iterable[CheckFinding]:
@@ -144,58 +154,6 @@ def check_silent_genes(screen: Screen) -> Iterable[CheckFinding]:
     )
 
 
-def check_duplicated_cells(screen: Screen) -> Iterable[CheckFinding]:
-    """Whether cells of 30 or more measured genes have equal values, as when files are joined twice."""
-    values = screen.measurement.observed
-    ends = values.indptr
-    rows = np.flatnonzero(np.diff(ends) >= 30)
-    digests = {
-        hashlib.blake2b(
-            values.data[ends[r] : ends[r + 1]].tobytes() + values.indices[ends[r] : ends[r + 1]].tobytes(),
-            digest_size=16,
-        ).digest()
-        for r in rows
-    }
-    n_repeated = len(rows) - len(digests)
-    if not n_repeated:
-        yield passed("duplicated cells", "no two cells have equal values")
-        return
-    yield warned(
-        "duplicated cells",
-        f"{n_repeated} cells repeat the values of another cell",
-        threatens="standard errors and held-out scores, if the same cell stands on both sides",
-        mend="look whether files were joined twice, and remove the copies",
-    )
-
-
-def check_depth(screen: Screen) -> Iterable[CheckFinding]:
-    """Whether depth depends on the edit, within batches."""
-    unit, is_control = screen.measurement.unit, screen.is_control
-    if unit is None or not is_control.any():
-        return
-    depth = np.where(np.isfinite(unit), -np.log(np.where(np.isfinite(unit), unit, 1.0)), np.nan)
-    reference = np.full(len(screen.annotation.batches), np.nan)
-    for b in range(len(reference)):
-        rows = is_control & (screen.annotation.batch == b) & np.isfinite(depth)
-        if rows.any():
-            reference[b] = np.median(depth[rows])
-    relative = depth - reference[screen.annotation.batch]
-    shifted = []
-    for i, condition in enumerate(screen.annotation.conditions):
-        values = relative[(screen.annotation.condition == i) & np.isfinite(relative)]
-        if condition.edits and len(values) >= FEW_CELLS and abs(np.median(values)) > np.log(DEPTH_RATIO):
-            shifted.append(f"{describe(condition)} (×{np.exp(np.median(values)):.2f})")
-    if not shifted:
-        yield passed("depth by edit", f"no edit changes the median depth by more than ×{DEPTH_RATIO}")
-        return
-    yield warned(
-        "depth by edit",
-        f"median depth differs from controls of the batch in {len(shifted)} conditions: {listed(shifted)}",
-        threatens="means of log-normalised values, which depend on depth where counts are low",
-        mend="look whether the edit changes cell size or kills cells; compare at equal depth",
-    )
-
-
 def check_duration(screen: Screen) -> Iterable[CheckFinding]:
     """Whether the times leave an edit time to act."""
     hours = np.array([c.hours for c in screen.annotation.conditions if c.edits and np.isfinite(c.hours)])
@@ -226,11 +184,24 @@ CHECKS: tuple[Callable[[Screen], Iterable[CheckFinding]], ...] = (
     check_control_movement,
     check_controls_per_batch,
     check_confounding,
+    check_time_and_batch,
+    check_medium_and_batch,
+    check_batches_of_edits,
     check_cells_per_condition,
+    check_lost_cells,
+    check_gene_names,
+    check_edit_names,
     check_targets,
+    check_on_target,
+    check_guide_labels,
+    check_guide_agreement,
+    check_escapers,
     check_duration,
     check_doses,
     check_depth,
+    check_mitochondria,
+    check_cell_cycle,
+    check_doublets,
     check_silent_genes,
     check_duplicated_cells,
 )

@@ -21,7 +21,8 @@ class CheckFinding:
     check
         Name of the check.
     severity
-        ``"ok"``, ``"warning"`` (readable, but a conclusion is at risk) or ``"fail"`` (cannot be read).
+        ``"ok"``, ``"warning"`` (readable, but a conclusion is at risk), ``"fail"`` (cannot be read), or ``"fixed"`` for a
+        fault that a curated copy is free of.
     evidence
         What was seen, with numbers.
     threatens
@@ -31,7 +32,7 @@ class CheckFinding:
     """
 
     check: str
-    severity: Literal["ok", "warning", "fail"]
+    severity: Literal["ok", "warning", "fail", "fixed"]
     evidence: str
     threatens: str = ""
     mend: str = ""
@@ -58,8 +59,8 @@ def failed(check: str, evidence: str, *, mend: str, threatens: str = "reading th
 
 
 def findings_table(findings: Iterable[CheckFinding]) -> pd.DataFrame:
-    """Findings as a table, faults first, then warnings, otherwise in order."""
-    order = {"fail": 0, "warning": 1, "ok": 2}
+    """Findings as a table, faults first, then what was mended, then warnings, otherwise in order."""
+    order = {"fail": 0, "fixed": 1, "warning": 2, "ok": 3}
     rows = sorted(map(asdict, findings), key=lambda row: order[row["severity"]])
     return pd.DataFrame(rows, columns=list(FINDING_COLUMNS))
 

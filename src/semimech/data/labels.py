@@ -40,7 +40,7 @@ UNASSIGNED_LABELS = frozenset(
 )
 """Labels of cells whose edit is not known."""
 
-GUIDE_COLUMNS = frozenset(("guideidentity", "guide", "guides", "guideid", "sgrna", "grna"))
+GUIDE_COLUMNS = frozenset(map(plain, field("obs", "guide").names))
 """Columns whose labels may be numbered guides of a gene."""
 
 _NUMBERED = re.compile(r"(ctrl|control|nontargeting\w*?|negctrl|negcontrol|scrambled?|safetargeting)\d+")

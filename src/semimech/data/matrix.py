@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from semimech.data.findings import CheckFinding, counted, failed, passed, warned
+from semimech.data.normalisation import OTHER_SCALES, other_scale, recover_counts
 from semimech.data.scale import Scale, count_scale, log1p_scale
 from semimech.data.schema import field, recognise
 
@@ -18,7 +19,6 @@ TARGET_SUM = 1e4
 """Sum to which counts are normalised: CP10k."""
 LARGEST_LOG = 20.0
 """Largest value that is taken for a logarithm of one plus an expression."""
-_RECOVERED_SHARE = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,10 @@ def read_matrix(adata: ad.AnnData) -> tuple[Measurement | None, tuple[CheckFindi
         faults.append(failed("matrix", "neither X nor a layer of counts", mend="put raw counts into layers['counts']"))
     if faults:
         return None, tuple(faults)
+    scale = None if x is None or counts is not None or _is_integer(x.data) else other_scale(x)
+    if scale is not None:
+        state, mend, _ = OTHER_SCALES[scale]
+        return None, (failed("normalisation of X", f"X is {state}, not log1p of normalised counts", mend=mend),)
     if x is not None and not _is_integer(x.data) and x.data.max(initial=0) > LARGEST_LOG:
         evidence = f"X is neither counts nor log-normalised: largest value {x.data.max():.4g}"
         if counts is None:
@@ -211,46 +215,3 @@ def _unit_from_layer(expression: sp.csr_matrix, counts: sp.csr_matrix) -> np.nda
     predicted = counts.astype(np.float64).multiply(np.nan_to_num(unit)[:, None]).tocsr()
     difference = abs(predicted - expression).sum()
     return unit if difference <= 1e-3 * expression.sum() else None
-
-
-def recover_counts(expression: sp.csr_matrix) -> tuple[np.ndarray | None, sp.csr_matrix | None]:
-    """Recover counts from expressions that were normalised per cell.
-
-    The smallest value of a cell stands for the smallest count, 1 in nearly every cell; where the ratios to it are
-    not whole numbers, 2 to 6 are tried.
-
-    Parameters
-    ----------
-    expression
-        Normalised, linear scale, cell by gene.
-
-    Returns
-    -------
-    tuple
-        Expression of one count per cell (NaN in empty cells) and the counts; ``None`` twice, if less than 99 % of
-        the cells give whole numbers.
-    """
-    expression = expression.copy()
-    expression.eliminate_zeros()
-    n_values = np.diff(expression.indptr)
-    filled = np.flatnonzero(n_values)
-    if not len(filled):
-        return None, None
-    unit = np.full(expression.shape[0], np.nan)
-    unit[filled] = np.minimum.reduceat(expression.data, expression.indptr[filled])
-    remaining = filled
-    for smallest in range(1, 7):
-        ratio = expression.data * smallest / np.repeat(unit, n_values)
-        # Single precision of the logarithm leaves a relative error near 1e-6.
-        is_broken = np.abs(ratio - np.round(ratio)) > 0.01 + 1e-5 * ratio
-        good = np.intersect1d(remaining, filled[~np.logical_or.reduceat(is_broken, expression.indptr[filled])])
-        if smallest > 1:
-            unit[good] /= smallest
-        remaining = np.setdiff1d(remaining, good)
-        if not len(remaining):
-            break
-    if len(remaining) > (1 - _RECOVERED_SHARE) * len(filled):
-        return None, None
-    counts = expression.copy()
-    counts.data = np.round(expression.data / np.repeat(unit, n_values)).astype(np.float32)
-    return unit, counts.astype(np.float32)

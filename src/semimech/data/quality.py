@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import pandas as pd
 
-from semimech._errors import DataError
+from semimech._errors import ConfigError, DataError
+from semimech._h5ad import write_h5ad
 from semimech.data.checks import CHECKS
+from semimech.data.curation.fix import changes, curate
+from semimech.data.curation.measures import condition_quality
 from semimech.data.findings import CheckFinding, failed, findings_table, passed
 from semimech.data.schema import Keys
 from semimech.data.screen import open_anndata, read_screen
 from semimech.experiment import Compound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What is noticed about a data set.
+
+    Parameters
+    ----------
+    findings
+        As of `check`.
+    conditions
+        As of `semimech.data.curation.measures.condition_quality`; empty if the data set cannot be read.
+    """
+
+    findings: pd.DataFrame
+    conditions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def check(
@@ -67,16 +88,76 @@ def check(
         min_cells=min_cells,
         compounds=compounds if isinstance(compounds, str | Path) else tuple(compounds),
     )
+    return examine(data, keys).findings
+
+
+def examine(data: ad.AnnData | str | Path, keys: Keys) -> Examination:
+    """Check a data set and measure its conditions, in one reading.
+
+    Parameters
+    ----------
+    data
+        An ``.h5ad`` file, a ``.zarr`` folder, or the object itself.
+    keys
+        How columns are to be read.
+    """
     try:
         adata = data if isinstance(data, ad.AnnData) else open_anndata(data)
     except DataError as error:
-        return findings_table([failed("readable file", str(error), mend="")])
-    return findings_table(_findings(adata, keys))
-
-
-def _findings(adata: ad.AnnData, keys: Keys) -> list[CheckFinding]:
-    readable = passed("readable file", f"{adata.n_obs} cells × {adata.n_vars} genes")
+        return Examination(findings=findings_table([failed("readable file", str(error), mend="")]))
+    findings = [passed("readable file", f"{adata.n_obs} cells × {adata.n_vars} genes")]
     screen, faults = read_screen(adata, keys)
     if screen is None:
-        return [readable, *faults]
-    return [readable, *screen.findings, *(finding for check in CHECKS for finding in check(screen))]
+        findings += faults
+        # What can be mended must not hide what is wrong beyond it.
+        screen = read_screen(curate(adata, keys), keys)[0]
+    if screen is None:
+        return Examination(findings=findings_table(findings))
+    findings += [*screen.findings, *(finding for check in CHECKS for finding in check(screen))]
+    return Examination(findings=findings_table(findings), conditions=condition_quality(screen))
+
+
+def write_curated(path: str | Path, out: str | Path, keys: Keys) -> pd.DataFrame:
+    """Write a curated copy of a file, and check the copy; the file itself is not touched.
+
+    Parameters
+    ----------
+    path
+        An ``.h5ad`` file or a ``.zarr`` folder.
+    out
+        Where the copy shall stand, an ``.h5ad`` file; one that is there is replaced.
+    keys
+        How columns are to be read.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `check`, for the copy; each change is a row of the severity ``"fixed"``.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be opened.
+    ConfigError
+        If ``out`` is the file itself, no ``.h5ad`` file, or cannot be written.
+    """
+    path, out = Path(path), Path(out)
+    if out.suffix != ".h5ad":
+        raise ConfigError(f"{out}: the copy is an .h5ad file; name it so")
+    if out.exists() and path.exists() and out.samefile(path):
+        raise ConfigError(
+            f"{out}: is the file that is checked, which is never changed; name another place for the copy"
+        )
+    adata = open_anndata(path)
+    before = len(changes(adata))
+    curated = curate(adata, keys)
+    write_h5ad(curated, out, compression="gzip")
+    fixed = [
+        CheckFinding(check=str(row.fix), severity="fixed", evidence=str(row.changed))
+        for row in changes(curated).iloc[before:].itertuples()
+    ]
+    return findings_table([*fixed, *map(_finding, examine(curated, keys).findings.to_dict("records"))])
+
+
+def _finding(row: dict[Any, Any]) -> CheckFinding:
+    return CheckFinding(**row)

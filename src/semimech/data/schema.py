@@ -122,9 +122,15 @@ FIELDS: tuple[Field, ...] = (
             ),
             *("guide_target", "sgrna_target", "grna_target", "gene", "genes", "ko", "knockout", "kd", "knockdown"),
             *("edit", "edits", "treatment", "drug", "compound"),
-            *("guide_identity", "guide", "guides", "guide_id", "sgrna", "grna"),
         ),
         check=missing_values,
+    ),
+    Field(
+        place="obs",
+        name="guide",
+        use="read",
+        meaning="guide of each cell, empty where it has none; read as the perturbation where no other column is",
+        aliases=("guide_identity", "guides", "guide_id", "sgrna", "grna", "sgrna_id", "grna_id"),
     ),
     Field(
         place="obs",
@@ -243,6 +249,8 @@ def find_column(
         mend = f"{suggestion(key, columns)}obs has: {listed(columns, limit=15) or 'no columns'}"
         return None, (failed(f"{name} column", f"{argument}={key!r} is not a column of obs", mend=mend),)
     column = key if key is not None else recognise(row, columns)
+    if column is None and name == "perturbation":
+        column = recognise(field("obs", "guide"), columns)
     if column is None:
         return None, ()
     if columns.count(column) > 1:

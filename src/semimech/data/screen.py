@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 from semimech._errors import DataError
 from semimech.data.annotate import Annotation, annotate
 from semimech.data.findings import CheckFinding, failed, listed, passed
+from semimech.data.guides import Guides, read_guides
 from semimech.data.join import annotate_by_experiment
 from semimech.data.matrix import Measurement, read_matrix
 from semimech.data.schema import Keys, field, recognise
@@ -36,6 +37,8 @@ class Screen:
         What was noticed while reading, no faults among it.
     doses
         Largest number of different doses within one condition; 0 where none are given.
+    guides
+        The guide of each cell; ``None`` without a column of them.
     """
 
     annotation: Annotation
@@ -43,6 +46,7 @@ class Screen:
     var_names: tuple[str, ...]
     findings: tuple[CheckFinding, ...]
     doses: int = 0
+    guides: Guides | None = None
 
     @property
     def is_control(self) -> Bool[np.ndarray, " cell"]:
@@ -75,6 +79,7 @@ class Screen:
                 condition=condition,
                 batch=annotation.batch[rows],
             ),
+            guides=None if self.guides is None else self.guides.take(rows),
         )
 
 
@@ -146,6 +151,7 @@ def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[Che
         var_names=tuple(map(str, adata.var_names)),
         findings=(*measurement.findings, *annotation.findings),
         doses=_doses(adata.obs, annotation),
+        guides=read_guides(adata.obs),
     )
     return _drop_small(screen, keys.min_cells), ()
 

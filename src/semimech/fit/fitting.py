@@ -22,7 +22,7 @@ from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.fitted import FittedModel, prediction_solver
-from semimech.fit.held_out import find_shares, held_out_tests
+from semimech.fit.held_out import find_shares, held_out_tests, shrunk
 from semimech.fit.problem import Problem, check_strength, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.select import Selection, select
@@ -182,7 +182,6 @@ def _numbers(
 
     shares = find_shares(
         dataset,
-        np.asarray(training.problem.weight, np.float64)[:n_conditions],
         tests,
         list(predicted[n_members:]),
         [ask(n_members + number) for number in range(n_tests)],
@@ -191,7 +190,7 @@ def _numbers(
     return Fit(
         members=jax.tree.map(lambda leaf: leaf[:n_members] if isinstance(leaf, jax.Array) else leaf, models),
         control=dataset.control_mean().astype(np.float32),
-        residual=residual.astype(np.float32),
+        residual=shrunk(dataset, residual).astype(np.float32),
         carry_over=shares.carry_over.astype(np.float32),
         compose=shares.compose.astype(np.float32),
         trust=np.array(selection.trust, np.float32),

@@ -87,7 +87,6 @@ def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list
 
 def find_shares(
     dataset: Dataset,
-    weight: Means,
     tests: Sequence[Bool[np.ndarray, " condition"]],
     predicted: Sequence[Means],
     predict: Sequence[Callable[[Sequence[Condition]], Means]],
@@ -98,8 +97,6 @@ def find_shares(
     ----------
     dataset
         Training conditions.
-    weight
-        Weight of each value; edited genes are left out.
     tests
         Rows held out, from `held_out_tests`.
     predicted
@@ -117,7 +114,7 @@ def find_shares(
             continue
         rows, steps, start = tested.rows, np.stack(tested.steps), np.stack(tested.start)
         truth, is_own = dataset.mean[rows], own[rows]
-        shares = best_shares(steps.transpose(0, 2, 1), truth - start, weight[rows] * ~is_own)
+        shares = best_shares(steps.transpose(0, 2, 1), truth - start, ~is_own * 1.0)
         corrected = start + np.einsum("s,csg->cg", shares, steps)
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
@@ -133,6 +130,21 @@ def seen_of(dataset: Dataset, residual: Means) -> Seen:
     return Seen(conditions=dataset.conditions, residual=residual, pool=dataset.control_mean() if has_pool else None)
 
 
+def shrunk(dataset: Dataset, residual: Means) -> Means:
+    r"""Residuals of edited conditions as far as they stand out from measurement noise.
+
+    Empirical Bayes: a residual with standard error :math:`s` of a gene whose misfit has variance :math:`\tau^2` keeps the share
+    :math:`\tau^2 / (\tau^2 + s^2)`, where :math:`\tau^2` is the mean of :math:`r^2 - s^2` over edited conditions, or 0 if that is
+    negative. Unedited conditions, which have many cells, are kept as they are.
+    """
+    edited, noise = ~dataset.is_control, dataset.standard_error**2
+    if not edited.any():
+        return residual
+    misfit = np.maximum((residual[edited] ** 2 - noise[edited]).mean(axis=0), 0.0)
+    kept = np.divide(misfit, misfit + noise, out=np.ones_like(noise), where=misfit + noise > 0)
+    return np.where(edited[:, None], kept * residual, residual)
+
+
 def _collect(
     kinds: dict[str, _Tested],
     dataset: Dataset,
@@ -142,7 +154,7 @@ def _collect(
 ) -> None:
     """Add what one run said of the conditions that it had not seen."""
     kept = np.flatnonzero(~out)
-    seen = seen_of(dataset.subset(kept), (dataset.mean - means)[kept])
+    seen = seen_of(dataset.subset(kept), shrunk(dataset.subset(kept), (dataset.mean - means)[kept]))
     held = [(int(row), dataset.conditions[row]) for row in np.flatnonzero(out)]
     known = [(row, condition) for row, condition in held if seen.knows(condition)]
     terms = {row: found for row, c in held if not seen.knows(c) and (found := seen.terms(c)) is not None}

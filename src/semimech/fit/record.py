@@ -27,7 +27,8 @@ class Fit(eqx.Module):
     control
         Observed mean of unedited cells.
     residual
-        Observed minus fitted mean of each training condition.
+        Observed minus fitted mean of each training condition, as far as it stands out from noise
+        (`semimech.fit.held_out.shrunk`).
     carry_over
         For what was seen, at times between its harvests and after the last: the share of the residual of unedited cells
         that is added, and of what the residual of the edited ones has beyond it.

@@ -172,7 +172,7 @@ class _Trial:
 
 
 def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNGKeyArray) -> Selection:
-    """Choose among candidates by their error on held-out training edits.
+    """Choose among candidates by their error on held-out training edits; a steady-state loss must lower it by more than a tie.
 
     Parameters
     ----------
@@ -207,7 +207,11 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
     best = min(outcomes, key=_mean_error)
     for group in same_program(steady_state_candidates(config, dataset, best.candidate)):
         outcomes += trial.validate(group, key=key)
-    eligible = outcomes if config.steady_state in ("auto", "none") else outcomes[len(first) :]
+    losses = outcomes[len(first) :]
+    eligible = losses
+    if config.steady_state in ("auto", "none"):
+        is_worth = losses and min(map(_mean_error, losses)) < (1.0 - _TIE) * _mean_error(best)
+        eligible = outcomes if is_worth else outcomes[: len(first)]
     return trial.selection(outcomes, eligible)
 
 

@@ -2,6 +2,7 @@
 
 from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
+from semimech.model.measurement import MeasurementOperator, log_negative_binomial
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
 from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
@@ -29,6 +30,7 @@ __all__ = [
     "ExponentialSolver",
     "LinearDynamics",
     "LinearSCM",
+    "MeasurementOperator",
     "MechanisticDynamics",
     "Moments",
     "NeuralDynamics",
@@ -47,6 +49,7 @@ __all__ = [
     "implied_covariance",
     "jacobian",
     "linearise",
+    "log_negative_binomial",
     "lyapunov",
     "make_plan",
     "merge_regulons",

@@ -32,10 +32,12 @@ def make_report(source: Source, dataset: Dataset, out: Path, *, command: str) ->
         raise ConfigError(f"{out}: no fitted model here; run 'semimech fit' or 'semimech run' first")
     model = load(out / "model")
     scores = _read_table(out / "scores.parquet")
+    examination = source.examination()
     content = ReportContent(
         title=f"semimech: {dataset.name}",
         dataset=dataset,
-        findings=source.findings(),
+        findings=examination.findings,
+        quality=examination.conditions,
         scores=scores,
         comparisons=_read_table(out / "comparisons.tsv"),
         held_out=_read_table(out / "held_out.parquet"),

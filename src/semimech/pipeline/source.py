@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import tomli_w
 
 from semimech._errors import ConfigError, DataError, raise_faults
 from semimech._files import replacing
-from semimech.data import Dataset, check, read
+from semimech.data import Dataset, Examination, Keys, examine, read
 from semimech.model import PriorNetwork, merge_regulons, read_regulon
 
 
@@ -42,9 +41,9 @@ class Source:
         """Read the data set."""
         return read(self.path, **self.keys)
 
-    def findings(self) -> pd.DataFrame:
-        """Check the data set."""
-        return check(self.path, **self.keys)
+    def examination(self) -> Examination:
+        """Check the data set, and measure its conditions."""
+        return examine(self.path, Keys(**self.keys))
 
     def network(self) -> PriorNetwork | None:
         """Read the tables of edges, if there are any, and merge them.

@@ -15,6 +15,7 @@ from semimech.report.summary import summarise
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "findings": ("check", "severity", "evidence", "threatens", "mend"),
+    "quality": ("perturbation", "hours", "medium"),
     "scores": ("predictor", "split", "perturbation", "metric", "scope", "value", "seed", "stratum", "mode"),
     "comparisons": (
         "predictor",
@@ -109,6 +110,8 @@ class ReportContent:
         ``comparisons``.
     command
         The command or call that made the report; empty if unknown.
+    quality
+        What the checks measured of each condition, from `semimech.data.examine`.
 
     Raises
     ------
@@ -135,6 +138,7 @@ class ReportContent:
     half_lives: pd.DataFrame = field(default_factory=pd.DataFrame)
     expected_half_life_hours: float | None = None
     command: str = ""
+    quality: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         faults = []

@@ -5,10 +5,12 @@ from semimech.report.plots.encode import data_uri, svg
 from semimech.report.plots.fitting import plot_history, plot_network, plot_selection
 from semimech.report.plots.interpret import plot_explanation, plot_half_lives, plot_shares
 from semimech.report.plots.overview import condition_table, plot_batches, plot_conditions, plot_detection
+from semimech.report.plots.quality import MEASURES, plot_quality
 from semimech.report.plots.response import leading_genes, plot_held_out, plot_trajectory
 from semimech.report.plots.scores import plot_comparisons, plot_scores, plot_strata
 
 __all__ = [
+    "MEASURES",
     "condition_table",
     "data_uri",
     "leading_genes",
@@ -22,6 +24,7 @@ __all__ = [
     "plot_history",
     "plot_layout",
     "plot_network",
+    "plot_quality",
     "plot_scores",
     "plot_selection",
     "plot_shares",

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from semimech.data import Dataset
-from semimech.report.blocks import Block, Fold, Gallery, Paragraph, Picture, Section, Table
+from semimech.report.blocks import Block, Fold, Gallery, Heading, Paragraph, Picture, Section, Table
 from semimech.report.content import ReportContent
-from semimech.report.plots import plot_batches, plot_conditions, plot_detection
+from semimech.report.plots import MEASURES, plot_batches, plot_conditions, plot_detection, plot_quality
 from semimech.report.words import counted, listed, time_name
 
 _COLUMNS = ("evidence", "threatens", "mend")
@@ -34,6 +34,7 @@ def data_section(content: ReportContent) -> Section:
     if dataset.cells is not None:
         blocks.append(_cells_gallery(dataset))
     blocks += _findings(content.findings)
+    blocks += _quality(content.quality)
     return Section(id="data", title="Data", blocks=tuple(blocks))
 
 
@@ -90,6 +91,23 @@ def _cells_gallery(dataset: Dataset) -> Gallery:
         caption="Batches. One without controls cannot be corrected. Genes detected per cell are drawn as median, middle half and "
         "5–95% range: batches that differ much here differ in depth.",
     )
+
+
+def _quality(conditions: pd.DataFrame) -> list[Block]:
+    """What the checks measured of each condition, drawn."""
+    pictures = []
+    for measure, title, axis, _ in MEASURES:
+        figure = plot_quality(conditions, measure)
+        if figure is not None:
+            pictures.append(Picture(figure, f"Points with intervals: {title.lower()} of each condition, {axis}."))
+    if not pictures:
+        return []
+    caption = (
+        "What the checks measured, condition by condition, with 95% intervals; those that differ most stand first, squares where the "
+        "interval leaves out no difference. A knockout leaves its mRNA as often as not; interference and activation must move it. "
+        "Cells that look unedited are told only where an edit moves cells far enough."
+    )
+    return [Heading(text="Edits against their controls"), Gallery(pictures=tuple(pictures), caption=caption)]
 
 
 def _findings(findings: pd.DataFrame | None) -> list[Block]:

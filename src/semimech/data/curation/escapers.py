@@ -1,0 +1,180 @@
+"""The check of escapers: cells that carry a guide but look like unedited ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm
+
+from semimech.data.batch_effect import MIN_CONTROLS
+from semimech.data.curation.shifts import strata
+from semimech.data.findings import CheckFinding, listed, passed, warned
+from semimech.data.screen import Screen, describe
+
+ESCAPED = 0.3
+"""Share of escapers that calls for attention."""
+MIN_CELLS = 40
+"""Cells of an edit from which their share is estimated."""
+MIN_MOVED = 0.2
+"""Least share of edited cells that must stand apart, beyond that of unedited ones."""
+MIN_DISTANCE = 3.0
+"""Least distance of edited cells from unedited ones, in standard deviations of cells, at which they can be told apart."""
+
+_MOST_CONTROLS = 2000
+_MARKED = 3.0
+"""t statistic from which a gene helps to tell edited cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escapers:
+    """Escapers of one edit.
+
+    Parameters
+    ----------
+    share
+        Share of the cells that look unedited.
+    standard_error
+        Its standard error, if the law of the cells is the one assumed.
+    distance
+        Distance of the edited cells from unedited ones, in standard deviations of unedited cells.
+    """
+
+    share: float
+    standard_error: float
+    distance: float
+
+
+def escaper_share(
+    edited: Float[np.ndarray, "cell gene"],
+    controls: Float[np.ndarray, "control gene"],
+    *,
+    rng: np.random.Generator,
+) -> Escapers | None:
+    r"""Estimate the share of cells that carry a guide but no edit.
+
+    Cells are projected on the direction that tells edited from unedited ones, the difference of means over variances
+    of the genes that differ. It comes from one half of the cells and is used on the other, and the reverse, so that noise
+    is not taken for an effect. Scores of edited cells are then a mixture :math:`\pi N(0, 1) + (1 - \pi) N(m, s^2)`, whose
+    first part is the law of unedited cells (the idea of Mixscape, Papalexi et al. 2021, doi:10.1038/s41588-021-00778-2),
+    fitted by expectation maximisation.
+
+    Parameters
+    ----------
+    edited, controls
+        Cells, observed scale, batch means of controls removed.
+    rng
+        Draws the halves.
+
+    Returns
+    -------
+    Escapers or None
+        ``None`` if edited cells stand too near to unedited ones.
+    """
+    halves = rng.permutation(len(edited)) % 2, rng.permutation(len(controls)) % 2
+    scores, zeros = [], []
+    for side in (0, 1):
+        there, zero = edited[halves[0] == side], controls[halves[1] == side]
+        difference = there.mean(axis=0) - zero.mean(axis=0)
+        variance = zero.var(axis=0) + 1e-12
+        error = np.sqrt(variance / len(zero) + np.maximum(there.var(axis=0), variance) / len(there))
+        direction = np.where(np.abs(difference) > _MARKED * error, difference / variance, 0.0)
+        left, unedited = edited[halves[0] != side] @ direction, controls[halves[1] != side] @ direction
+        if unedited.std() == 0:
+            return None
+        scores.append((left - unedited.mean()) / unedited.std())
+        zeros.append((unedited - unedited.mean()) / unedited.std())
+    score = np.concatenate(scores)
+    share, centre, spread = 0.2, float(np.quantile(score, 0.75)), 1.0
+    for _ in range(200):
+        density = share * norm.pdf(score)
+        other = (1 - share) * norm.pdf(score, centre, spread)
+        weight = density / np.maximum(density + other, 1e-300)
+        if weight.sum() > len(score) - 2:
+            return None
+        old, share = share, float(weight.mean())
+        centre = float(np.average(score, weights=1 - weight))
+        spread = max(float(np.sqrt(np.average((score - centre) ** 2, weights=1 - weight))), 0.5)
+        if abs(share - old) < 1e-5:
+            break
+    # Unedited cells have tails too: what stands beyond half of the way must be more than their share of it.
+    beyond = float(np.mean(score > centre / 2)) - float(np.mean(np.concatenate(zeros) > centre / 2))
+    if centre < MIN_DISTANCE or beyond < MIN_MOVED:
+        return None
+    error = _share_error(score, share, centre, spread)
+    return Escapers(share=share, standard_error=error, distance=centre)
+
+
+def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
+    """Standard error of the share, with centre and spread unknown: information from the cells' own slopes."""
+    zero, moved = norm.pdf(score), norm.pdf(score, centre, spread)
+    both = np.maximum(share * zero + (1 - share) * moved, 1e-300)
+    unit = (score - centre) / spread
+    slopes = np.stack([zero - moved, (1 - share) * moved * unit / spread, (1 - share) * moved * (unit**2 - 1) / spread])
+    information = (slopes / both) @ (slopes / both).T
+    return float(np.sqrt(np.linalg.pinv(information, hermitian=True)[0, 0]))
+
+
+def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
+    """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told."""
+    conditions, stratum = screen.annotation.conditions, strata(screen)
+    rng = np.random.default_rng(0)
+    n_controls = np.bincount(stratum[screen.is_control], minlength=int(stratum.max()) + 1)
+    last: dict[str, int] = {}
+    for i, condition in enumerate(conditions):
+        if condition.edits and {e.kind for e in condition.edits} != {"drug"}:
+            best = last.get(condition.perturbation)
+            if best is None or condition.hours > conditions[best].hours:
+                last[condition.perturbation] = i
+    centres: dict[int, Float[np.ndarray, " gene"]] = {}
+    pools: dict[int, np.ndarray] = {}
+
+    def centred(rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
+        values = screen.measurement.observed[rows].toarray().astype(float)
+        for s in np.unique(stratum[rows]):
+            if s not in centres:
+                pools[s] = np.flatnonzero(screen.is_control & (stratum == s))
+                centres[s] = np.asarray(screen.measurement.observed[pools[s]].mean(axis=0)).ravel()
+            values[stratum[rows] == s] -= centres[s]
+        return values
+
+    found = {}
+    for i in last.values():
+        rows = np.flatnonzero((screen.annotation.condition == i) & (n_controls[stratum] >= MIN_CONTROLS))
+        if len(rows) < MIN_CELLS:
+            continue
+        beside = np.flatnonzero(screen.is_control & np.isin(stratum, np.unique(stratum[rows])))
+        beside = np.sort(rng.permutation(beside)[:_MOST_CONTROLS])
+        escapers = escaper_share(centred(rows), centred(beside), rng=rng)
+        if escapers is not None:
+            found[i] = escapers
+    return found
+
+
+def check_escapers(screen: Screen) -> Iterable[CheckFinding]:
+    """Whether many cells of an edit look unedited."""
+    name = "escapers"
+    if not screen.is_control.any():
+        return
+    found = escapers_by_condition(screen)
+    if not found:
+        yield passed(name, f"cannot tell: no edit of {MIN_CELLS} cells moves them far enough from unedited ones")
+        return
+    many = [
+        f"{describe(screen.annotation.conditions[i])} ({e.share:.0%} ± {e.standard_error:.0%})"
+        for i, e in sorted(found.items(), key=lambda item: -item[1].share)
+        if e.share - 2 * e.standard_error > ESCAPED
+    ]
+    shares = [e.share for e in found.values()]
+    said = f"of {len(found)} edits that can be told, {np.median(shares):.0%} of cells look unedited (median)"
+    if not many:
+        yield passed(name, f"{said}, {max(shares):.0%} at most")
+        return
+    yield warned(
+        name,
+        f"{said}; more than {ESCAPED:.0%} in {len(many)}: {listed(many)}",
+        threatens="sizes of these effects, diluted by cells that are not edited",
+        mend="declare the efficacy in experiments.tsv, or leave out cells that look unedited (Mixscape)",
+    )

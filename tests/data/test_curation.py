@@ -1,0 +1,59 @@
+"""Checks of a screen: each fault that is planted is named, and clean screens are left in peace."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_faults import FAULTS, KEYS, clean, edits, plant, rows
+
+from semimech.data import check
+
+
+def named(data, fault=None):
+    """Names of the checks that find something, with their severity."""
+    table = check(data, **{**KEYS, **(dict(fault.keys) if fault else {})})
+    found = table[table["severity"] != "ok"]
+    return set(zip(found["check"], found["severity"], strict=True)), table
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_a_planted_fault_is_named_with_what_it_threatens_and_its_mend(fault):
+    found, table = named(plant(fault, clean(0)), fault)
+    assert (fault.check, fault.severity) in found
+    row = table[(table["check"] == fault.check) & (table["severity"] == fault.severity)].iloc[0]
+    assert row["evidence"] and row["threatens"] and row["mend"]
+    assert (fault.check, fault.severity) not in named(clean(0))[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_clean_screen_raises_no_alarm(seed):
+    found, table = named(clean(seed))
+    assert found == set(), table.to_string()
+
+
+def test_a_fault_that_makes_reading_impossible_does_not_hide_the_others():
+    by_name = {fault.name: fault for fault in FAULTS}
+    data = plant(by_name["an edit at two fifths of the depth"], clean(0))
+    data = plant(by_name["cells without a label"], data)
+    assert {("perturbation column", "fail"), ("depth by edit", "warning")} <= named(data)[0]
+
+
+def test_the_edit_and_the_guide_at_fault_are_named():
+    by_name = {fault.name: fault for fault in FAULTS}
+    data = clean(0)
+    edit = edits(data)[0]
+    table = named(plant(by_name["a guide that does not work"], data))[1].set_index("check")
+    assert f"{edit}_g2" in table.loc["guides of one gene", "evidence"]
+    table = named(plant(by_name["an edit at two fifths of the depth"], clean(0)))[1].set_index("check")
+    # 0.4 of the counts, less a little for cells of nothing but noise.
+    assert (
+        f"{edit} at 48 h (×0.4" in table.loc["depth by edit", "evidence"]
+        or f"{edit} at 48 h (×0.3" in table.loc["depth by edit", "evidence"]
+    )
+
+
+def test_without_controls_nothing_is_said_against_them():
+    data = clean(0)
+    data = data[np.setdiff1d(np.arange(data.n_obs), rows(data, "control"))].copy()
+    data.obs["perturbation"] = data.obs["perturbation"].cat.remove_unused_categories()
+    assert {name for name, _ in named(data)[0]} == {"controls"}
