@@ -20,6 +20,10 @@ hypothesis.settings.load_profile("semimech")
 
 ROOT = Path(__file__).parent.parent
 
+# Programs are compiled once for all workers and for the commands that tests start, not once in each process.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

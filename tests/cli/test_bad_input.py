@@ -297,7 +297,7 @@ def test_an_error_that_is_ours_is_told_without_a_traceback_unless_wanted(good, t
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("semimech.data.check", broken)
+    monkeypatch.setattr("semimech.data.examine", broken)
     done = call("check", good)
     assert (done.code, done.out) == (2, "")
     assert "unexpected RuntimeError: a bug" in done.err

@@ -8,7 +8,7 @@ from small_data import condition, dataset
 
 from semimech.experiment import Condition, parse_experiment
 from semimech.fit.compose import Seen, held_out_composites, merged
-from semimech.fit.held_out import find_shares, held_out_tests
+from semimech.fit.held_out import find_shares, held_out_tests, shrunk
 
 RNG = np.random.default_rng(0)
 
@@ -160,7 +160,7 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
         base = residual[single["control"]]
         beyond = sum(residual[part] - base for part in parts)
         mean.append(additive + wanted[0] * (law[c] - additive) + wanted[1] * base + wanted[2] * beyond)
-    data = dataset(conditions, np.array(mean))
+    data = dataset(conditions, np.array(mean), standard_error=1e-6)
     (test,) = held_out_tests(data, has_composites=True, seed=0)
     assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
     predicted = np.array([law[c] for c in conditions])
@@ -175,3 +175,14 @@ def test_without_anything_held_out_nothing_is_carried_over_and_the_law_is_truste
     shares = find_shares(data, [], [], [])
     assert shares.carry_over.tolist() == [[1.0, 0.0]] * 2 and shares.compose.tolist() == [1.0, 1.0, 0.0]
     assert not shares.widths
+
+
+def test_a_residual_keeps_the_share_of_its_variance_that_is_not_noise():
+    conditions = [condition(name, 24.0) for name in ("control", *(f"E{i}" for i in range(2000)))]
+    misfit, noise = np.array([0.3, 0.1, 0.0]), 0.2
+    residual = RNG.normal(size=(2001, 3)) * np.sqrt(misfit**2 + noise**2)
+    data = dataset(conditions, np.ones((2001, 3)), standard_error=noise)
+    kept = shrunk(data, residual)
+    np.testing.assert_array_equal(kept[0], residual[0])
+    expected = misfit**2 / (misfit**2 + noise**2)
+    np.testing.assert_allclose(kept[1:] / residual[1:], np.broadcast_to(expected, (2000, 3)), atol=0.05)

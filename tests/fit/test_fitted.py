@@ -156,7 +156,8 @@ def test_composed_without_the_laws_interaction_is_the_sum_of_what_was_measured(f
     found = FittedModel(replace(fitted._result, fit=additive)).predict_conditions(query).mean[0]
     control = data.matched_control(asked("control", 12.0))
     expected = measured[asked("G0", 12.0)] + measured[asked("G1", 12.0)] - control
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert (np.abs(found - expected) <= 2 * 0.02 * UNIT).all()  # residuals are shrunk by the noise, 2 % of each gene
+    assert np.abs(found - expected).sum() < np.abs(fitted.by_law(query)[0] - expected).sum()
 
 
 @pytest.mark.parametrize("step", [1, 2])

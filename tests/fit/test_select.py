@@ -125,17 +125,17 @@ def test_with_nothing_to_hold_out_the_middle_is_chosen_unseen(strength, weight):
     assert found.averaged == (found.chosen,)
     assert found.table["error"].isna().all()
     assert np.isnan(found.held_out).all()
-    assert found.trust.tolist() == [1.0, 1.0]
+    assert found.trust.tolist() == [1.0, 1.0, 1.0]
 
 
 def outcome(sparsity: float, errors: list[float], *, strength: str = "none") -> _Outcome:
     nothing = np.zeros((1, 1))
     return _Outcome(
         candidate=Candidate(strength=strength, sparsity=sparsity),
-        nested=Nested(unedited=nothing, shared=nothing, specific=nothing),
+        nested=Nested(unedited=nothing, control=nothing, shared=nothing, specific=nothing),
         errors=np.array(errors),
         held_out=nothing,
-        trust=np.ones(2),
+        trust=np.ones(3),
     )
 
 
@@ -143,6 +143,7 @@ def test_what_cannot_be_told_from_the_best_is_averaged_with_it():
     best = outcome(0.1, [0.5, 0.7, 0.9])
     near = outcome(0.2, [0.7, 0.6, 0.9])  # worse by .033 on average, standard error over folds .088
     worse = outcome(0.3, [0.6, 0.81, 1.0])  # worse by .103, standard error .003
+    tied = outcome(0.4, [0.51, 0.71, 0.91])  # worse by .01 in every fold, less than 2 % of .7
     other = outcome(0.1, [0.5, 0.7, 0.9], strength="point")  # another program
-    assert _as_good([worse, best, near, other]) == [best, near]
+    assert _as_good([worse, best, near, other, tied]) == [best, tied, near]
     assert _as_good([worse]) == [worse]

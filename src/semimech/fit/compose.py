@@ -77,14 +77,14 @@ class Seen:
     def residual_of(self, condition: Condition) -> Float[np.ndarray, " gene"]:
         """Residual of a known condition, linear in time between harvests.
 
-        It grows from zero before the first harvest of edited cells that were kept in one context, and persists after the last.
+        It grows from zero before the first harvest of cells that were kept in one context, and persists after the last.
         """
         asked = self.reduced(condition)
         rows = self._like(asked)
         times = np.array([_hours(self._reduced[row]) for row in rows])
         order = np.argsort(times, kind="stable")
         times, values = times[order], self.residual[[rows[i] for i in order]]
-        if len(asked.history) == 1 and times[0] > 0 and not asked.is_control:
+        if len(asked.history) == 1 and times[0] > 0:
             times, values = np.append(0.0, times), np.concatenate([np.zeros_like(values[:1]), values])
         settled, hours = times >= SETTLED_HOURS, _hours(asked)
         if settled.any() and not settled.all() and hours < SETTLED_HOURS:
