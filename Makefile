@@ -1,7 +1,7 @@
 # Everything a developer does, on a machine that has only Python 3.11 or later, git and make.
 #
 #   make setup    virtual environment in .venv with the pinned, hashed dependencies
-#   make test     all tests, with line coverage
+#   make test     all tests but the documentation's examples, which `make check` runs, with line coverage
 #   make check    format, lint, types, import contracts, documentation examples
 #   make demo     simulate a screen, fit, compare and report: demo/report.html
 #   make format   rewrite the code in the house format
@@ -40,17 +40,17 @@ $(STAMP): $(BIN)/uv requirements/dev.txt pyproject.toml
 	@touch $@
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore tests/test_docs.py --cov --cov-report=term
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q tests/test_docs.py
+	$(BIN)/python -m pytest -q -n $(WORKERS) tests/test_docs.py
 
 docs: $(STAMP)
-	$(BIN)/python -m pytest -q tests/test_docs.py
+	$(BIN)/python -m pytest -q -n $(WORKERS) tests/test_docs.py
 
 demo: $(STAMP)
 	@mkdir -p demo
