@@ -12,6 +12,7 @@ from semimech._errors import ExperimentError, raise_faults
 from semimech._files import replacing
 from semimech.experiment.compounds import Compound
 from semimech.experiment.steps import CONCENTRATION_UNITS
+from semimech.experiment.tables import read_text
 
 COMPOUND_COLUMNS = ("compound", "targets", "ic50", "unit", "hill")
 _NEEDED = COMPOUND_COLUMNS[:3]
@@ -93,11 +94,7 @@ def read_compounds(path: str | Path) -> tuple[Compound, ...]:
     ExperimentError
         If the file is missing or any of its rows cannot be read.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ExperimentError(f"{path}: cannot be read as a tab-separated table ({error})") from None
-    return compounds_from_table(table, source=str(path))
+    return compounds_from_table(read_text(path), source=str(path))
 
 
 def _number(text: str) -> float:

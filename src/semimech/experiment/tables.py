@@ -109,11 +109,21 @@ def read_experiments(path: str | Path) -> tuple[Experiment, ...]:
     ExperimentError
         If the file is missing or any of its rows cannot be read.
     """
+    return experiments_from_table(read_text(path), source=str(path))
+
+
+def read_text(path: str | Path) -> pd.DataFrame:
+    """A tab-separated table with its cells as they are written.
+
+    Raises
+    ------
+    ExperimentError
+        If the file is missing or is no such table.
+    """
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ExperimentError(f"{path}: cannot be read as a tab-separated table ({error})") from None
-    return experiments_from_table(table, source=str(path))
 
 
 def _cells(step: Step) -> dict[str, str]:
