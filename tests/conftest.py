@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import hypothesis
@@ -23,6 +24,14 @@ ROOT = Path(__file__).parent.parent
 # Programs are compiled once for all workers and for the commands that tests start, not once in each process.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+# Most of the time of a test is compilation, so programs are compiled with little optimisation: half the time of all. A flag that
+# is unknown to XLA ends the process, so they are given to the versions that were tried.
+if tuple(int(part) for part in version("jaxlib").split(".")[:2]) in {(0, 10), (0, 11)}:
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 --xla_backend_optimization_level=1",
+    )
 
 
 @pytest.fixture(scope="session")
