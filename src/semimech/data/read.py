@@ -192,6 +192,7 @@ def pool(screen: Screen, *, name: str) -> Dataset:
             batch=annotation.batch,
             batch_offset=effect.offset.astype(np.float32) if effect.offset.any() else None,
             batches=tuple(map(str, annotation.batches)),
+            unit=None if measurement.unit is None else np.asarray(measurement.unit, np.float64),
         ),
         name=name,
         fingerprint=_fingerprint(screen),
