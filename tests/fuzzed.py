@@ -10,8 +10,10 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from small_screens import screen
 
 from semimech import SemimechError
+from semimech._h5ad import any_strings
 from semimech.data import check, read
 
 _NAMES = ("perturbation", "guide", "day", "hours", "batch", "medium", "dose_value", "t", "cell_type", "gene", "")
@@ -38,7 +40,34 @@ MUTATIONS = ("none", "truncated", "flipped", "zeroed")
 
 
 @st.composite
-def structures(draw: st.DrawFn) -> ad.AnnData:
+def nearly_sound(draw: st.DrawFn) -> ad.AnnData:
+    """A screen that can be read, but for some changes."""
+    data = screen(n=draw(st.integers(2, 4)), seed=draw(st.integers(0, 99)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**31)))
+    for change in draw(
+        st.lists(st.sampled_from(["column", "drop", "value", "gene", "layer", "dense", "cells"]), max_size=3)
+    ):
+        if change == "column":
+            data.obs[draw(st.sampled_from(_NAMES))] = _column(draw, rng, data.n_obs)
+        elif change == "drop" and len(data.obs.columns):
+            data.obs = data.obs.drop(columns=[draw(st.sampled_from(list(data.obs.columns)))])
+        elif change == "value":
+            x = np.asarray(data.X.todense()) if sp.issparse(data.X) else data.X.copy()
+            x[rng.integers(data.n_obs), rng.integers(data.n_vars)] = rng.choice(_VALUES)
+            data.X = x
+        elif change == "gene":
+            data.var_names = [*data.var_names[:-1], draw(st.sampled_from(_GENES))]
+        elif change == "layer":
+            data.layers["counts"] = rng.choice(np.array(_VALUES[:5]), data.shape)
+        elif change == "dense":
+            data.X = np.log1p(data.X.toarray()) if sp.issparse(data.X) else data.X
+        elif change == "cells":
+            data = data[np.sort(rng.permutation(data.n_obs)[: data.n_obs // 2])].copy()
+    return data
+
+
+@st.composite
+def strange(draw: st.DrawFn) -> ad.AnnData:
     """An AnnData object of a few cells and genes; most are faulty, each in its own way."""
     n, g = draw(st.integers(0, 14)), draw(st.integers(0, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**31)))
@@ -56,12 +85,19 @@ def structures(draw: st.DrawFn) -> ad.AnnData:
     var = pd.DataFrame(index=list(_GENES[:g]) if usual else list(rng.choice(_GENES, g)))
     if draw(st.booleans()):
         var["gene_symbols"] = rng.choice(_GENES, g)
-    data = ad.AnnData(x, obs=obs, var=var, shape=(n, g) if x is None else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = ad.AnnData(x, obs=obs, var=var, shape=(n, g) if x is None else None)
     if draw(st.booleans()):
         data.layers[draw(st.sampled_from(["counts", "raw_counts", "scaled"]))] = rng.choice(pool, size=(n, g))
     if draw(st.booleans()):
         data.uns["semimech"] = draw(st.sampled_from([{}, {"truth": {}}, "text", 3, [1, 2]]))
     return data
+
+
+def structures() -> st.SearchStrategy[ad.AnnData]:
+    """Objects of either kind."""
+    return nearly_sound() | strange()
 
 
 def _column(draw: st.DrawFn, rng: np.random.Generator, n: int) -> object:
@@ -78,6 +114,17 @@ def _column(draw: st.DrawFn, rng: np.random.Generator, n: int) -> object:
     if kind == "lost" and n:
         labels[rng.random(n) < 0.3] = None
     return labels
+
+
+def written(data: ad.AnnData, path: Path) -> bool:
+    """Write a file, unless anndata refuses to."""
+    with warnings.catch_warnings(), any_strings():
+        warnings.simplefilter("ignore")
+        try:
+            data.write_h5ad(path)
+        except Exception:  # noqa: BLE001 - what anndata will not write cannot come to us
+            return False
+    return True
 
 
 def damage(content: bytes, mutation: str, place: float, seed: int) -> bytes:

@@ -13,9 +13,11 @@ from small_screens import screen
 from semimech._errors import DataError
 from semimech.data import Dataset, dataset_from_anndata
 from semimech.data.count_law import count_law
-from semimech.fit import fit
+from semimech.fit import FittedModel, fit
 from semimech.fit.counts import batch_notes, count_term
 from semimech.fit.problem import Problem, make_problem, make_roster
+from semimech.pipeline.predictive import predictive_counts
+from semimech.report.plots import plot_counts
 
 
 def compiled(data: Dataset) -> Problem:
@@ -97,10 +99,35 @@ def test_counts_are_asked_for_where_there_are_none(data):
         compiled(without)
 
 
-def test_a_fit_on_counts_says_which_batches_share_no_controls(data):
+@pytest.fixture(scope="module")
+def lonely() -> Dataset:
+    """A screen whose second batch has no controls."""
     raw = screen(perturbations=("control", "A", "B"), days=(2,), n=14, depth=200.0)
-    lonely = raw[~((raw.obs["perturbation"] == "control") & (raw.obs["batch"] == "b2")).to_numpy()].copy()
-    few = replace(QUICK, likelihood="counts", n_steps=4, validation_steps=4, checkpoint_every=4)
-    notes = fit(dataset_from_anndata(lonely), few).record.notes
-    assert any("b2" in note and "controls" in note for note in notes)
+    return dataset_from_anndata(
+        raw[~((raw.obs["perturbation"] == "control") & (raw.obs["batch"] == "b2")).to_numpy()].copy()
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(lonely: Dataset) -> FittedModel:
+    return fit(lonely, replace(QUICK, likelihood="counts", n_steps=4, validation_steps=4, checkpoint_every=4))
+
+
+def test_a_fit_on_counts_says_which_batches_share_no_controls(fitted, data):
+    assert any("b2" in note and "controls" in note for note in fitted.record.notes)
     assert batch_notes(data, compiled(data).counts) == ()
+
+
+def test_predicted_shares_of_counts_sum_to_one_and_stand_about_what_was_counted(fitted, lonely):
+    table = predictive_counts(fitted, lonely, n_genes=3)
+    shares = table.groupby("gene")[["observed", "negative binomial", "Poisson"]].sum()
+    assert len(shares) == 3 and not set(shares.index) & set(table["condition"])
+    np.testing.assert_allclose(shares, 1.0, atol=1e-9)
+    within = (table["lower"] <= table["observed"]) & (table["observed"] <= table["upper"])
+    assert within.mean() > 0.6
+    assert plot_counts(table).axes[0].get_title() in shares.index
+
+
+def test_without_counts_there_is_nothing_to_predict(fitted, lonely):
+    bare = replace(lonely, cells=replace(lonely.cells, unit=None))
+    assert predictive_counts(fitted, bare).empty
