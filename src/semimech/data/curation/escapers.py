@@ -36,7 +36,7 @@ class Escapers:
     Parameters
     ----------
     share
-        Share of the cells that look unedited.
+        Share of the cells that look unedited; from `escapers_by_perturbation` below 0 by chance where none do.
     standard_error
         Its standard error, if the law of the cells is the one assumed.
     distance
@@ -130,7 +130,8 @@ def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
     last = last_harvests(screen)
     targets = {i: each for i, each in escape_by_condition(screen).items() if i in last and each.is_visible}
     by_target = {
-        i: Escapers(share=each.share, standard_error=each.share_error, distance=np.nan) for i, each in targets.items()
+        i: Escapers(share=max(each.share, 0.0), standard_error=each.share_error, distance=np.nan)
+        for i, each in targets.items()
     }
     return dict(sorted((by_target | told_apart(screen, last)[0]).items()))
 
