@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_faults import FAULTS, KEYS, clean, edits, plant, rows
+from small_faults import FAULTS, KEYS, clean, plant
+from small_plants import edits, rows
 
 from semimech.data import check
 

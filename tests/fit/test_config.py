@@ -14,7 +14,7 @@ CONFIGS = st.builds(
     FitConfig,
     law=st.sampled_from(["semi-mechanistic", "neural"]),
     residual_hidden=st.integers(0, 64),
-    data_loss=st.sampled_from(["pseudobulk", "energy"]),
+    likelihood=st.sampled_from(["pseudobulk", "counts", "energy"]),
     steady_state=st.sampled_from(["auto", "none", "point", "mean", "moment"]),
     steady_state_weights=NUMBERS,
     latent_factors=st.lists(st.integers(0, 8), min_size=1, max_size=3).map(tuple),
@@ -78,7 +78,7 @@ def test_candidates_are_numbers_from_zero(values):
 OUT_OF_RANGE = {
     "law": "newton",
     "steady_state": "hard",
-    "data_loss": "cells",
+    "likelihood": "cells",
     "n_members": 0,
     "n_steps": 0,
     "validation_steps": -1,

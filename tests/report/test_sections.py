@@ -226,3 +226,11 @@ def test_what_is_needed_to_do_it_again_is_there(content):
     assert "fingerprint 0123456789abcdef. Seeds: 0." in words(section)
     assert [block.text for block in of(Code, section)] == [content.command, content.settings.strip()]
     assert of(Table, section)[0].rows == (("jax", "0.6"), ("semimech", "0.1.0"))
+
+
+def test_a_fit_on_counts_shows_what_it_says_of_single_counts(content):
+    columns = ("observed", "negative binomial", "Poisson", "lower", "upper")
+    counts = pd.DataFrame({name: [0.6, 0.4] for name in columns} | {"gene": "G", "count": [0, 1], "condition": "SOX2"})
+    said = [b.caption for b in fit_section(replace(content, counts=counts)).blocks if isinstance(b, Gallery)]
+    assert any("single cells of SOX2" in caption for caption in said)
+    assert not any("single cells" in b.caption for b in fit_section(content).blocks if isinstance(b, Gallery))

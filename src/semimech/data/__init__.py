@@ -3,7 +3,9 @@
 from semimech.data.batching import Minibatch, matched_minibatches
 from semimech.data.bulk import dataset_from_means
 from semimech.data.curation.fix import curate
+from semimech.data.curation.guide_efficacy import guide_efficacy
 from semimech.data.dataset import Cells, ControlMoments, Dataset
+from semimech.data.guide_counts import GuideAssignment, assign_guides, with_guides
 from semimech.data.joint import joint_splits
 from semimech.data.quality import Examination, check, examine, write_curated
 from semimech.data.read import dataset_from_anndata, read
@@ -28,10 +30,12 @@ __all__ = [
     "ControlMoments",
     "Dataset",
     "Examination",
+    "GuideAssignment",
     "Keys",
     "Minibatch",
     "Scale",
     "Split",
+    "assign_guides",
     "available_splits",
     "check",
     "check_leakage",
@@ -41,6 +45,7 @@ __all__ = [
     "dataset_from_means",
     "describe",
     "examine",
+    "guide_efficacy",
     "identity_scale",
     "joint_splits",
     "log1p_scale",
@@ -52,5 +57,6 @@ __all__ = [
     "unseen_edit_time",
     "unseen_medium",
     "unseen_time",
+    "with_guides",
     "write_curated",
 ]

@@ -53,6 +53,9 @@ class Cells:
         Batch effect that the means are free of, batch by gene; ``None`` for none. ``values`` still hold it.
     batches
         Names of the batches; none if they are only numbered.
+    unit
+        Normalised expression of one count in each cell, ``values = log1p(counts · unit)``; NaN for cells without counts,
+        ``None`` where counts are unknown.
     """
 
     values: sp.csr_matrix | Float[np.ndarray, "cell gene"]
@@ -60,6 +63,22 @@ class Cells:
     batch: Int[np.ndarray, " cell"]
     batch_offset: Float[np.ndarray, "batch gene"] | None = None
     batches: tuple[str, ...] = ()
+    unit: Float[np.ndarray, " cell"] | None = None
+
+    def counts(self, rows: Int[np.ndarray, " row"], *, name: str = "data") -> sp.csr_matrix:
+        """Counts of cells whose ``unit`` is known.
+
+        Raises
+        ------
+        DataError
+            If counts are unknown.
+        """
+        if self.unit is None:
+            raise DataError(f"{name}: there are no counts; put raw counts into X or layers['counts']")
+        values = sp.csr_matrix(self.values[rows], copy=True)
+        per_value = np.repeat(self.unit[rows], np.diff(values.indptr))
+        values.data = np.rint(np.expm1(values.data.astype(np.float64)) / per_value)
+        return values
 
     def take(self, rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
         """Rows as a dense array, batch effects removed."""
@@ -227,7 +246,11 @@ class Dataset:
             new[rows] = np.arange(len(rows))
             kept = np.flatnonzero(new[cells.condition] >= 0)
             cells = replace(
-                cells, values=cells.values[kept], condition=new[cells.condition[kept]], batch=cells.batch[kept]
+                cells,
+                values=cells.values[kept],
+                condition=new[cells.condition[kept]],
+                batch=cells.batch[kept],
+                unit=None if cells.unit is None else cells.unit[kept],
             )
         return replace(
             self,

@@ -15,9 +15,10 @@ from semimech._h5ad import write_h5ad
 from semimech.data.checks import CHECKS
 from semimech.data.curation.fix import changes, curate
 from semimech.data.curation.measures import condition_quality
+from semimech.data.files import open_anndata
 from semimech.data.findings import CheckFinding, failed, findings_table, passed
 from semimech.data.schema import Keys
-from semimech.data.screen import open_anndata, read_screen
+from semimech.data.screen import read_screen
 from semimech.experiment import Compound
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from semimech._errors import DataError, raise_faults
 from semimech.data.batch_effect import BatchEffect, estimate_batch_effect
 from semimech.data.dataset import Cells, ControlMoments, Dataset
+from semimech.data.files import open_anndata
 from semimech.data.moments import condition_moments, control_moments
 from semimech.data.schema import Keys
-from semimech.data.screen import Screen, open_anndata, read_screen
+from semimech.data.screen import Screen, read_screen
 from semimech.experiment import Compound
 
 HALVES_SEED = 0
@@ -47,7 +48,7 @@ def read(
     Parameters
     ----------
     path
-        An ``.h5ad`` file or a ``.zarr`` folder. Counts in ``X`` or ``layers["counts"]``, or log-normalised ``X``.
+        An ``.h5ad`` file, a ``.zarr`` folder or another kind, see `semimech.data.files.open_anndata`. Counts in ``X`` or ``layers["counts"]``, or log-normalised ``X``.
     perturbation_key, time_key, batch_key, medium_key
         Columns of ``obs``. Without them the columns are recognised by the names in `semimech.data.schema.FIELDS`.
         Without a column of times cells are taken as settled, without one of batches as one batch, without one of
@@ -192,6 +193,7 @@ def pool(screen: Screen, *, name: str) -> Dataset:
             batch=annotation.batch,
             batch_offset=effect.offset.astype(np.float32) if effect.offset.any() else None,
             batches=tuple(map(str, annotation.batches)),
+            unit=None if measurement.unit is None else np.asarray(measurement.unit, np.float64),
         ),
         name=name,
         fingerprint=_fingerprint(screen),

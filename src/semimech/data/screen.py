@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from semimech._errors import DataError
 from semimech.data.annotate import Annotation, annotate
 from semimech.data.findings import CheckFinding, failed, listed, passed
 from semimech.data.guides import Guides, read_guides
@@ -81,36 +78,6 @@ class Screen:
             ),
             guides=None if self.guides is None else self.guides.take(rows),
         )
-
-
-def open_anndata(path: str | Path) -> ad.AnnData:
-    """Open a file of measurements.
-
-    Parameters
-    ----------
-    path
-        An ``.h5ad`` file or a ``.zarr`` folder.
-
-    Raises
-    ------
-    DataError
-        If there is no such file, or it is truncated or of another format.
-    """
-    path = Path(path)
-    if not path.exists():
-        near = [p.name for p in sorted(path.parent.glob("*.h5ad"))] if path.parent.is_dir() else []
-        raise DataError(f"{path}: no such file. Files of that kind in the folder: {listed(near) or 'none'}")
-    try:
-        with warnings.catch_warnings():
-            # What anndata warns of here, such as duplicated names, is a finding of ours later.
-            warnings.simplefilter("ignore")
-            return ad.read_zarr(path) if path.is_dir() else ad.read_h5ad(path)
-    except Exception as error:  # noqa: BLE001 - anndata, h5py and zarr raise many classes for a broken file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        mend = "Write it again with adata.write_h5ad(path), or fetch it again if it was downloaded"
-        raise DataError(
-            f"{path}: not a readable .h5ad file: truncated or of another format ({reason}). {mend}"
-        ) from None
 
 
 def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[CheckFinding, ...]]:

@@ -16,7 +16,7 @@ from semimech._errors import ConfigError, raise_faults
 
 Law: TypeAlias = Literal["semi-mechanistic", "neural"]
 Strength: TypeAlias = Literal["auto", "none", "point", "mean", "moment"]
-DataLoss: TypeAlias = Literal["pseudobulk", "energy"]
+Likelihood: TypeAlias = Literal["pseudobulk", "counts", "energy"]
 Pooling: TypeAlias = Literal["validated", "none"]
 
 
@@ -30,9 +30,10 @@ class FitConfig:
         ``"semi-mechanistic"`` (production − degradation along a network) or ``"neural"`` (Neural ODE).
     residual_hidden
         Hidden units of the learned residual around the mechanism; 0 for none.
-    data_loss
-        ``"pseudobulk"``: squared error of means weighted by their standard errors; ``"energy"``: energy distance
-        between the cells of a condition and matched controls carried through the model.
+    likelihood
+        ``"pseudobulk"``: squared error of means weighted by their standard errors, a normal law; ``"counts"``: negative
+        binomial law of the raw counts of all cells, see `semimech.fit.counts`; ``"energy"``, in place of a likelihood: energy
+        distance between the cells of a condition and matched controls carried through the model.
     steady_state
         Steady-state loss: ``"none"``, one strength, or ``"auto"``: whatever inner validation finds best of none and
         ``moment``.
@@ -74,7 +75,7 @@ class FitConfig:
 
     law: Law = "semi-mechanistic"
     residual_hidden: int = 0
-    data_loss: DataLoss = "pseudobulk"
+    likelihood: Likelihood = "pseudobulk"
     steady_state: Strength = "auto"
     steady_state_weights: tuple[float, ...] = (0.5,)
     latent_factors: tuple[int, ...] = (2,)
@@ -96,7 +97,7 @@ class FitConfig:
         raise_faults(ConfigError, "fit settings", _faults_of_range(vars(self)))
 
 
-_CHOICES = {"law": Law, "steady_state": Strength, "data_loss": DataLoss, "pooling": Pooling}
+_CHOICES = {"law": Law, "steady_state": Strength, "likelihood": Likelihood, "pooling": Pooling}
 
 
 def _faults_of_range(settings: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
+from semimech.fit.counts import batch_notes
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import find_shares, held_out_tests, shrunk
 from semimech.fit.problem import Problem, check_strength, edited_genes, make_problem, make_roster
@@ -73,7 +74,7 @@ def fit(
     roster = make_roster(dataset)
     extra = {t for t in targets if t not in roster.regulators}
     roster = replace(roster, targets=tuple(sorted({*roster.targets, *extra})))
-    problem = make_problem(dataset, roster, prior, data_loss=config.data_loss, seed=config.seed)
+    problem = make_problem(dataset, roster, prior, likelihood=config.likelihood, seed=config.seed)
     scale = ScaleGrid(
         state=dataset.scale.state_grid.astype(np.float32), observed=dataset.scale.observed_grid.astype(np.float32)
     )
@@ -113,7 +114,7 @@ def fit(
         history=_history(members),
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
-        notes=_notes(dataset, config, chosen),
+        notes=(*_notes(dataset, config, chosen), *batch_notes(dataset, problem.counts)),
     )
     result = Result(
         fit=numbers,

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from semimech.fit.counts import count_term
 from semimech.fit.populations import energy_term
 from semimech.fit.problem import AppliedStrength, Controls, Problem
 from semimech.model import (
@@ -69,8 +70,12 @@ def data_term(predicted: Float[Array, "row gene"], problem: Problem, row: Float[
     return jnp.sum(row * squared) / (jnp.maximum(jnp.sum(row), 1e-6) * problem.no_change)
 
 
-def data_loss(predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]) -> Array:
-    """The data term on means; with populations, the energy distance of edited cells, and means of unedited ones."""
+def data_loss(
+    states: Float[Array, "row gene"], predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]
+) -> Array:
+    """The data term on means, or on counts; with populations, the energy distance of edited cells, and means of unedited ones."""
+    if problem.counts is not None:
+        return count_term(states, problem.counts, row)
     if problem.populations is None:
         return data_term(predicted, problem, row)
     is_population = jnp.zeros(row.shape).at[problem.populations.row].set(1.0)
@@ -197,7 +202,7 @@ def fitting_loss(
     """Every term but the steady-state loss: their sum, and each already times its weight."""
     states = model.states(problem.plan, solver)
     terms = {
-        "data": data_loss(model.observe(states), problem, weights.row),
+        "data": data_loss(states, model.observe(states), problem, weights.row),
         "sparsity": weights.sparsity * sparsity_term(model.dynamics, problem),
         "weight decay": weights.decay * decay_term(model.dynamics, noise, problem.headroom, half_life_hours),
         "residual share": weights.residual * residual_term(model.dynamics, states, problem),

@@ -58,7 +58,7 @@ def make_populations(dataset: Dataset, plan: Plan, *, n_cells: int = 64, seed: i
         If there are no cells, or edited cells stand in a batch without matching controls.
     """
     if dataset.cells is None:
-        raise DataError(f'{dataset.name}: an energy distance needs single cells; use data_loss = "pseudobulk"')
+        raise DataError(f'{dataset.name}: an energy distance needs single cells; use likelihood = "pseudobulk"')
     rng = np.random.default_rng(seed)
     n_edited = max(int((~dataset.is_control).sum()), 1)
     draw = next(

@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 from semimech._errors import ConfigError, DataError, raise_faults
 from semimech.data import Dataset
 from semimech.experiment import Condition, Context
-from semimech.fit.config import DataLoss
+from semimech.fit.config import Likelihood
+from semimech.fit.counts import CountTable, make_counts
 from semimech.fit.populations import Populations, make_populations
 from semimech.model import ContextArrays, Plan, PriorNetwork, Roster, context_arrays, edge_penalty, make_plan
 
@@ -69,7 +70,9 @@ class Problem(eqx.Module):
     controls
         Unedited cells; ``None`` if there are none or they move, see `CellSystem`.
     populations
-        Cells of the edited conditions, for the energy distance; ``None`` for a loss on means.
+        Cells of the edited conditions, for the energy distance; ``None`` without.
+    counts
+        Sums of counts, for their likelihood; ``None`` without.
     start
         Where experiments start, relative to ``unit``; only a guess where it is learned.
     is_start_known
@@ -86,6 +89,7 @@ class Problem(eqx.Module):
     headroom: Float[np.ndarray, " gene"]
     controls: Controls | None
     populations: Populations | None
+    counts: CountTable | None
     start: Float[np.ndarray, " gene"]
     is_start_known: bool = eqx.field(static=True)
 
@@ -99,7 +103,7 @@ def make_roster(dataset: Dataset, conditions: tuple[Condition, ...] | None = Non
 
 
 def make_problem(
-    dataset: Dataset, roster: Roster, prior: PriorNetwork | None, *, data_loss: DataLoss = "pseudobulk", seed: int
+    dataset: Dataset, roster: Roster, prior: PriorNetwork | None, *, likelihood: Likelihood = "pseudobulk", seed: int
 ) -> Problem:
     """Compile a data set.
 
@@ -111,15 +115,15 @@ def make_problem(
         Names of genes, targets and media.
     prior
         Known wiring, if any.
-    data_loss
-        ``"energy"`` draws cells of every edited condition too.
+    likelihood
+        ``"energy"`` draws cells of every edited condition too, ``"counts"`` sums the counts of all cells.
     seed
         Seed of the choice of cells.
 
     Raises
     ------
     DataError
-        If an energy distance is asked for and there are no cells with matched controls, or the start is declared observed
+        If counts are asked for and unknown, an energy distance and there are no cells with matched controls, or the start is declared observed
         and was not.
     """
     control = dataset.control_mean()
@@ -146,7 +150,8 @@ def make_problem(
         reach=reach,
         headroom=production_headroom(relative),
         controls=_controls(dataset, roster, unit, seed=seed) if has_controls else None,
-        populations=make_populations(dataset, plan, seed=seed) if data_loss == "energy" else None,
+        populations=make_populations(dataset, plan, seed=seed) if likelihood == "energy" else None,
+        counts=make_counts(dataset, plan, unit=unit, scored=scored) if likelihood == "counts" else None,
         start=relative_start(dataset, unit),
         is_start_known=is_start_known(dataset),
     )

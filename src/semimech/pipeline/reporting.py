@@ -13,6 +13,7 @@ from semimech.experiment import Condition, Context, Period
 from semimech.fit import FittedModel, format_config, is_model, load, package_versions
 from semimech.interpret import decompose, half_lives, signed_edges
 from semimech.model import PriorNetwork
+from semimech.pipeline.predictive import predictive_counts
 from semimech.pipeline.scoring import NAMES
 from semimech.pipeline.source import Source
 from semimech.report import ReportContent, write_report
@@ -54,6 +55,7 @@ def make_report(source: Source, dataset: Dataset, out: Path, *, command: str) ->
         half_lives=half_lives(model),
         expected_half_life_hours=model.record.config.half_life_hours,
         command=command,
+        counts=predictive_counts(model, dataset) if model.record.config.likelihood == "counts" else pd.DataFrame(),
     )
     path = out / "report.html"
     write_report(content, path)

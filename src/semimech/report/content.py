@@ -45,6 +45,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "selection": ("error", "averaged", "chosen"),
     "trajectories": ("perturbation", "hours", "gene", "predicted", "lower", "upper"),
     "network": ("source", "target", "weight"),
+    "counts": ("condition", "gene", "count", "observed", "negative binomial", "Poisson", "lower", "upper"),
     "parts": ("perturbation", "gene", "change", *PARTS),
     "half_lives": (
         "gene",
@@ -113,6 +114,9 @@ class ReportContent:
     quality
         What the checks measured of each condition, from `semimech.data.examine`.
 
+    counts
+        What the fit says of single counts, from `semimech.pipeline.predictive`; empty for fits on pseudobulks.
+
     Raises
     ------
     DataError
@@ -139,6 +143,7 @@ class ReportContent:
     expected_half_life_hours: float | None = None
     command: str = ""
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
+    counts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         faults = []

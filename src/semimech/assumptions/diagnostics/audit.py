@@ -30,9 +30,10 @@ from semimech.assumptions.diagnostics.finding import FINDING_COLUMNS, Finding, V
 from semimech.assumptions.diagnostics.groups import MOST_GENES, Groups, draw, make_groups
 from semimech.assumptions.diagnostics.numbers import batch_balanced, shares
 from semimech.assumptions.families import FAMILIES, Family
+from semimech.data.files import open_anndata
 from semimech.data.findings import listed, suggestion
 from semimech.data.schema import Keys
-from semimech.data.screen import Screen, open_anndata, read_screen
+from semimech.data.screen import Screen, read_screen
 
 LEAST_MARGIN = 0.05
 """Departure, in standard deviations of cells, that never matters."""

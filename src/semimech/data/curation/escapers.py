@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.shifts import strata
+from semimech.data.curation.target_counts import Escape, escape_by_condition, pooled
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
 
@@ -35,16 +36,20 @@ class Escapers:
     Parameters
     ----------
     share
-        Share of the cells that look unedited.
+        Share of the cells that look unedited; from `escapers_by_perturbation` below 0 by chance where none do.
     standard_error
         Its standard error, if the law of the cells is the one assumed.
     distance
-        Distance of the edited cells from unedited ones, in standard deviations of unedited cells.
+        Distance of the edited cells from unedited ones, in standard deviations of unedited cells; NaN where the share is told
+        from the counts of the target.
+    probability
+        Probability that each cell carries no working edit; empty where only the share can be told.
     """
 
     share: float
     standard_error: float
     distance: float
+    probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
 
 
 def escaper_share(
@@ -74,7 +79,7 @@ def escaper_share(
         ``None`` if edited cells stand too near to unedited ones.
     """
     halves = rng.permutation(len(edited)) % 2, rng.permutation(len(controls)) % 2
-    scores, zeros = [], []
+    score, zeros = np.empty(len(edited)), []
     for side in (0, 1):
         there, zero = edited[halves[0] == side], controls[halves[1] == side]
         difference = there.mean(axis=0) - zero.mean(axis=0)
@@ -84,9 +89,8 @@ def escaper_share(
         left, unedited = edited[halves[0] != side] @ direction, controls[halves[1] != side] @ direction
         if unedited.std() == 0:
             return None
-        scores.append((left - unedited.mean()) / unedited.std())
+        score[halves[0] != side] = (left - unedited.mean()) / unedited.std()
         zeros.append((unedited - unedited.mean()) / unedited.std())
-    score = np.concatenate(scores)
     share, centre, spread = 0.2, float(np.quantile(score, 0.75)), 1.0
     for _ in range(200):
         density = share * norm.pdf(score)
@@ -103,8 +107,9 @@ def escaper_share(
     beyond = float(np.mean(score > centre / 2)) - float(np.mean(np.concatenate(zeros) > centre / 2))
     if centre < MIN_DISTANCE or beyond < MIN_MOVED:
         return None
-    error = _share_error(score, share, centre, spread)
-    return Escapers(share=share, standard_error=error, distance=centre)
+    # Where no cell looks unedited the slopes tell no width: one cell in all may still have been missed.
+    error = max(_share_error(score, share, centre, spread), 1.0 / len(score))
+    return Escapers(share=share, standard_error=error, distance=centre, probability=weight)
 
 
 def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
@@ -118,16 +123,51 @@ def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float,
 
 
 def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
-    """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told."""
-    conditions, stratum = screen.annotation.conditions, strata(screen)
-    rng = np.random.default_rng(0)
-    n_controls = np.bincount(stratum[screen.is_control], minlength=int(stratum.max()) + 1)
+    """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told.
+
+    They are told from whole cells if these stand apart, else from the counts of the target (`semimech.data.curation.target_counts`).
+    """
+    last = last_harvests(screen)
+    targets = {i: each for i, each in escape_by_condition(screen).items() if i in last and each.is_visible}
+    by_target = {
+        i: Escapers(share=max(each.share, 0.0), standard_error=each.share_error, distance=np.nan)
+        for i, each in targets.items()
+    }
+    return dict(sorted((by_target | told_apart(screen, last)[0]).items()))
+
+
+def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
+    """Escapers of each perturbation: from whole cells at the last harvest, else from the target's counts at all harvests."""
+    conditions = screen.annotation.conditions
+    parts: dict[str, list[Escape]] = {}
+    for i, each in escape_by_condition(screen).items():
+        parts.setdefault(conditions[i].perturbation, []).append(each)
+    found = {}
+    for name, several in parts.items():
+        each = pooled(several)
+        if each.is_visible:
+            found[name] = Escapers(share=each.share, standard_error=each.share_error, distance=np.nan)
+    return found | {
+        conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()
+    }
+
+
+def last_harvests(screen: Screen) -> list[int]:
+    """The latest condition of each perturbation that is not of drugs only."""
+    conditions = screen.annotation.conditions
     last: dict[str, int] = {}
     for i, condition in enumerate(conditions):
         if condition.edits and {e.kind for e in condition.edits} != {"drug"}:
             best = last.get(condition.perturbation)
             if best is None or condition.hours > conditions[best].hours:
                 last[condition.perturbation] = i
+    return list(last.values())
+
+
+def told_apart(screen: Screen, last: list[int]) -> tuple[dict[int, Escapers], dict[int, np.ndarray]]:
+    """Escapers among the cells of these conditions that stand apart from their controls as a whole, and which cells these are."""
+    stratum, rng = strata(screen), np.random.default_rng(0)
+    n_controls = np.bincount(stratum[screen.is_control], minlength=int(stratum.max()) + 1)
     centres: dict[int, Float[np.ndarray, " gene"]] = {}
     pools: dict[int, np.ndarray] = {}
 
@@ -140,8 +180,8 @@ def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
             values[stratum[rows] == s] -= centres[s]
         return values
 
-    found = {}
-    for i in last.values():
+    found, cells = {}, {}
+    for i in last:
         rows = np.flatnonzero((screen.annotation.condition == i) & (n_controls[stratum] >= MIN_CONTROLS))
         if len(rows) < MIN_CELLS:
             continue
@@ -149,8 +189,8 @@ def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
         beside = np.sort(rng.permutation(beside)[:_MOST_CONTROLS])
         escapers = escaper_share(centred(rows), centred(beside), rng=rng)
         if escapers is not None:
-            found[i] = escapers
-    return found
+            found[i], cells[i] = escapers, rows
+    return found, cells
 
 
 def check_escapers(screen: Screen) -> Iterable[CheckFinding]:

@@ -1,5 +1,6 @@
 """Figures of a report, each also useful alone in a notebook."""
 
+from semimech.report.plots.counts import plot_counts
 from semimech.report.plots.design import plot_layout
 from semimech.report.plots.encode import data_uri, svg
 from semimech.report.plots.fitting import plot_history, plot_network, plot_selection
@@ -17,6 +18,7 @@ __all__ = [
     "plot_batches",
     "plot_comparisons",
     "plot_conditions",
+    "plot_counts",
     "plot_detection",
     "plot_explanation",
     "plot_half_lives",

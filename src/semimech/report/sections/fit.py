@@ -6,7 +6,7 @@ import pandas as pd
 
 from semimech.report.blocks import Block, Fold, Gallery, Paragraph, Picture, Points, Section, Table, empty
 from semimech.report.content import ReportContent
-from semimech.report.plots import plot_history, plot_network, plot_selection
+from semimech.report.plots import plot_counts, plot_history, plot_network, plot_selection
 from semimech.report.plots.fitting import setting, setting_names
 from semimech.report.words import listed, number, percent
 
@@ -35,6 +35,15 @@ def fit_section(content: ReportContent) -> Section:
         captions.append(
             "Loss: by term over the steps of the optimiser, with the range over runs as a band. A curve that still falls at "
             "the end asks for more steps."
+        )
+    if not content.counts.empty:
+        condition = content.counts["condition"].iloc[0]
+        pictures.append(
+            Picture(plot_counts(content.counts), f"Counts of cells of {condition}: by the fit and as counted.")
+        )
+        captions.append(
+            f"Counts: the fit's own prediction for single cells of {condition}, the edit that changes most, in the genes it changes most; the last "
+            "point takes larger counts together. Dots outside the band more often than one in ten are misfit."
         )
     if pictures:
         blocks.append(Gallery(pictures=tuple(pictures), caption=" ".join(captions)))

@@ -1,0 +1,111 @@
+"""A fit on counts against a fit on pseudobulks, by depth: error against the noise-free truth of simulated screens.
+
+``python -m benchmarks.count_fits --worlds 3`` writes ``results/count_fits.tsv``, which `benchmarks.counts` puts into its page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+
+from semimech import FitConfig, fit
+from semimech.data import Dataset, dataset_from_anndata
+from semimech.experiment import Edit
+from semimech.simulate import Measurement, ScreenDesign, WorldRecipe, random_world, screen_experiments, simulate_screen
+
+RESULTS = Path(__file__).resolve().parent / "results"
+DEPTHS = (200, 500, 2000, 5000, 20000)
+N_GENES, N_EDITS, N_CELLS, N_CONTROLS, N_TRUTH = 30, 10, 60, 300, 1500
+CONFIG = FitConfig(steady_state="none", sparsities=(0.01, 0.1), n_folds=3, n_members=2)
+LIKELIHOODS = ("pseudobulk", "counts")
+
+
+def screens(number: int, depth: float) -> tuple[Dataset, Dataset]:
+    """A screen in three batches, and the same conditions of many cells without batch effects: the truth at this depth."""
+    keys = jax.random.split(jax.random.key(number), 3)
+    world = random_world(WorldRecipe(n_genes=N_GENES, n_regulators=N_GENES // 2), key=keys[0])
+    edits = [(Edit(gene=g, kind="crispri", efficacy=0.9),) for g in world.genes[:N_EDITS]]
+    designs = (
+        ScreenDesign(
+            experiments=screen_experiments(edits, (1, 2, 4)),
+            cells=cells,
+            control_cells=controls,
+            measurement=Measurement(
+                library_mean=depth, dispersion=0.3, batch_gene_spread=batch, batch_depth_spread=batch
+            ),
+        )
+        for cells, controls, batch in ((N_CELLS, N_CONTROLS, 0.2), (N_TRUTH, N_TRUTH, 0.0))
+    )
+    found = (
+        simulate_screen(world, design, n_truth_cells=8, key=key) for design, key in zip(designs, keys[1:], strict=True)
+    )
+    return tuple(dataset_from_anndata(each, edit_kind="crispri", name=f"world {number}") for each in found)
+
+
+def score(number: int, depth: float, likelihood: str) -> list[dict[str, object]]:
+    """Squared error over other genes relative to that of no change: seen conditions, a later day of seen edits, unseen edits."""
+    data, truth = screens(number, depth)
+    genes = [c.edits[0].gene if c.edits else "" for c in data.conditions]
+    names = sorted(set(genes) - {""})
+    unseen, late = names[:3], names[3:6]
+    task = np.array(
+        [
+            "control"
+            if not g
+            else "unseen edit"
+            if g in unseen
+            else "later day"
+            if g in late and c.hours == 96
+            else "seen"
+            for g, c in zip(genes, data.conditions, strict=True)
+        ]
+    )
+    train = data.subset(np.flatnonzero(np.isin(task, ["control", "seen"])))
+    start = time.process_time()
+    model = fit(train, replace(CONFIG, likelihood=likelihood, seed=number))
+    seconds = time.process_time() - start
+    own = np.array([[g == column for column in data.genes] for g in genes])
+    control = np.stack([truth.matched_control(c) for c in truth.conditions])
+    order = [truth.index[c] for c in data.conditions]
+    real, unchanged = truth.mean[order], control[order]
+    said = {"law alone": model.by_law(data.conditions), "prediction": model.predict_conditions(data.conditions).mean}
+    said["measured"] = data.mean
+    rows = []
+    for name in ("seen", "later day", "unseen edit"):
+        kept = (task == name)[:, None] & ~own
+        no_change = float(((unchanged - real)[kept] ** 2).mean())
+        for what, mean in said.items():
+            error = float(((mean - real)[kept] ** 2).mean()) / no_change
+            rows.append({"task": name, "what": what, "error": error})
+    common = {"world": number, "depth": depth, "likelihood": likelihood, "seconds": seconds}
+    return [common | row for row in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--worlds", type=int, default=3)
+    arguments = parser.parse_args()
+    file, rows = RESULTS / "count_fits.tsv", []
+    for number in range(arguments.worlds):
+        for depth in DEPTHS:
+            for likelihood in LIKELIHOODS:
+                rows += score(number, depth, likelihood)
+                print(
+                    number,
+                    depth,
+                    likelihood,
+                    *(f"{r['what']} {r['task']} {r['error']:.3f}" for r in rows[-9:]),
+                    flush=True,
+                )
+                jax.clear_caches()
+                pd.DataFrame(rows).to_csv(file, sep="\t", index=False, float_format="%.5g")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from semimech._errors import ConfigError, DataError
+from semimech.data import assign_guides, guide_counts, with_guides
+
+NAMES = ["A_1", "A_2", "NT_1"]
+TARGETS = {"A_1": "A", "A_2": "A", "NT_1": "control"}
+COUNTS = np.array([[20, 0, 1], [1, 9, 0], [0, 1, 30], [12, 14, 0], [2, 1, 0], [0, 0, 8]])
+
+
+def cells(counts: np.ndarray = COUNTS) -> ad.AnnData:
+    data = ad.AnnData(np.ones((len(counts), 2)), obs=pd.DataFrame(index=[f"c{i}" for i in range(len(counts))]))
+    data.obsm["guide_counts"] = counts
+    data.uns["guide_names"] = NAMES
+    return data
+
+
+@pytest.fixture
+def by_threshold(monkeypatch):
+    """pertpy's threshold, written out, where pertpy is not installed."""
+    monkeypatch.setattr(guide_counts, "find_spec", lambda name: True)
+    monkeypatch.setattr(guide_counts, "_carried", lambda counts, cells, names, method, threshold: counts >= threshold)
+
+
+def test_multiplets_and_ambient_guides_are_counted(by_threshold):
+    found = assign_guides(cells(), TARGETS)
+    assert found.n_guides.tolist() == [1, 1, 1, 2, 0, 1]
+    assert found.multiplet_share == pytest.approx(1 / 5)
+    guide = found.guides.loc["A_1"]
+    assert guide["n_cells"] == 2 and guide["median_umi"] == 16
+    assert guide["ambient_umi"] == pytest.approx(3 / 4)  # 1 + 2 UMI in the four cells that do not carry it
+    assert guide["ambient_share"] == pytest.approx(3 / 35)
+
+
+def test_a_copy_keeps_the_cells_of_one_guide_and_says_what_was_left_out(by_threshold):
+    raw = cells()
+    copy = with_guides(raw, assign_guides(raw, TARGETS))
+    assert copy.obs["guide"].tolist() == ["A_1", "A_2", "NT_1", "NT_1"]
+    assert copy.obs["perturbation"].tolist() == ["A", "A", "control", "control"]
+    assert copy.uns["semimech_guides"]["multiplets"] == 1
+    assert copy.uns["semimech_guides"]["cells_without_guide"] == 1
+    assert raw.n_obs == 6 and "guide" not in raw.obs
+
+
+def test_every_fault_of_guide_counts_is_named(by_threshold):
+    with pytest.raises(DataError, match=r"(?s)without a target: A_2.*no counts.*threshold must be 1"):
+        assign_guides(cells(COUNTS - 0.5), {"A_1": "A", "NT_1": "control"}, threshold=0)
+    with pytest.raises(DataError, match="2 names for 3 guides"):
+        assign_guides(cells(), TARGETS, names=["A_1", "A_2"])
+    with pytest.raises(DataError, match=r"obsm has no 'gdo'; it has guide_counts"):
+        assign_guides(cells(), TARGETS, counts_key="gdo")
+    with pytest.raises(DataError, match="no cell carries exactly one"):
+        with_guides(cells(), assign_guides(cells(), TARGETS, threshold=99))
+
+
+def test_without_pertpy_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(guide_counts, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'semimech\[guides\]'"):
+        assign_guides(cells(), TARGETS)
+
+
+def test_pertpy_assigns_by_threshold_as_written_out():
+    pytest.importorskip("pertpy", reason="needs semimech[guides]")
+    np.testing.assert_array_equal(assign_guides(cells(), TARGETS).carried, COUNTS >= 5)
