@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmarks import sets
 from benchmarks.peers.cellbox import CellBoxPredictor
+from benchmarks.peers.exchange import write_task
 from benchmarks.peers.renge import RengePredictor
 from benchmarks.sets_cellbox import N_PROTEINS, CellBoxSet, drug_splits, pair_split, random_split, read_cellbox
 from benchmarks.sets_morphic import most_varying, oxygen_split, read_morphic
@@ -121,6 +122,19 @@ def shuffled(edges: pd.DataFrame, genes: Sequence[str], *, seed: int) -> pd.Data
     inside = edges[edges["target"].isin(genes)]
     rng = np.random.default_rng(seed)
     return pd.DataFrame({"source": inside["source"], "target": rng.permutation(inside["target"].to_numpy())})
+
+
+def export(root: Path, *, n_seeds: int, folder: Path) -> None:
+    """Write the tasks that single-cell peers can do, one folder each, named as the task: unseen edits of Papalexi's screen.
+
+    The other sets are means, or have no unedited cells, which all of these peers need. Groups of genes are the targets of one
+    regulator of CollecTRI.
+    """
+    dataset = most_counted(read_papalexi(root), n_genes=N_PAPALEXI_GENES)
+    terms = _collectri(root).rename(columns={"target": "gene", "source": "term"})
+    for seed in range(n_seeds):
+        for fold, split in enumerate(target_folds(dataset, n_folds=3, seed=seed)):
+            write_task(dataset, split, terms, folder / f"papalexi-edit-{seed}.{fold}")
 
 
 def _methods(

@@ -50,7 +50,7 @@ def read_table(
 def leading_genes(
     dataset: Dataset, score: Float[np.ndarray, " gene"], *, always: Sequence[str], n_genes: int
 ) -> Dataset:
-    """The data set with the genes of highest score and some that always stay, without its cells.
+    """The data set with the genes of highest score and some that always stay.
 
     Parameters
     ----------
@@ -69,6 +69,10 @@ def leading_genes(
     moments = dataset.control_moments
     if moments is not None:
         moments = replace(moments, covariance=moments.covariance[np.ix_(keep, keep)], noise=moments.noise[keep])
+    cells = dataset.cells
+    if cells is not None:
+        offset = None if cells.batch_offset is None else cells.batch_offset[:, keep]
+        cells = replace(cells, values=cells.values[:, keep], batch_offset=offset)
     genes = tuple(np.array(dataset.genes)[keep].tolist())
     return replace(
         dataset,
@@ -78,7 +82,7 @@ def leading_genes(
         system=replace(dataset.system, genes=genes if dataset.system.genes else ()),
         halves=None if dataset.halves is None else dataset.halves[:, :, keep],
         control_moments=moments,
-        cells=None,
+        cells=cells,
         var_names=None,
     )
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 from semimech._errors import DataError
 from semimech.assumptions.catalogue import COMMUTING
 from semimech.data import Dataset
+from semimech.data.findings import listed
 from semimech.experiment import Condition
 from semimech.predictor import AbstractPredictor, Prediction
 
@@ -146,8 +147,8 @@ class CellBoxPredictor(AbstractPredictor):
 
     Parameters
     ----------
-    train
-        Training conditions; the measured nodes come first.
+    data
+        Training conditions; the measured nodes are its genes.
     strength
         Strength of the inputs in every condition that is trained on or asked.
     n_proteins
@@ -185,5 +186,5 @@ class CellBoxPredictor(AbstractPredictor):
     def _inputs(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition node"]:
         unknown = [c.perturbation for c in conditions if c not in self._strength]
         if unknown:
-            raise DataError(f"no strength is known of {', '.join(unknown)}; give it for every condition")
+            raise DataError(f"no strength is known of {listed(unknown)}; give it for every condition")
         return np.array([self._strength[c] for c in conditions], np.float32)

@@ -23,7 +23,7 @@ from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.predictor import AbstractPredictor, Prediction
 
-PENALTIES, ORDERS = (1e-3, 1e-2, 1e-1), (1, 2, 3)
+PENALTIES, ORDERS = (1e-3, 1e-2, 1e-1, 1.0), (1, 2, 3)
 L1_SHARE = 0.5
 
 
@@ -86,10 +86,11 @@ class Lagged:
         return np.asarray(_predict(*(jnp.asarray(p) for p in parts), *_inputs(screen), self.order), float)
 
 
-def fit(screen: Screen, *, penalty: float, order: int, key: jax.Array, n_steps: int = 300) -> Lagged:
-    """Fit by bounded quasi-Newton steps, as published: squared error per cell of a time, the knocked-out gene left out, plus penalties.
+def fit(screen: Screen, *, penalty: float, order: int, key: jax.Array, n_steps: int = 200) -> Lagged:
+    """Fit by quasi-Newton steps: squared error per cell of a time, the knocked-out gene left out, plus penalties.
 
-    The penalties are L1 on the network and squares of all its powers up to the order.
+    The penalties are L1 on the network and squares of all its powers up to the order. The published bounds (no edge of a gene onto
+    itself, delays within 10, positive paces) are kept by transformations instead.
 
     Parameters
     ----------
@@ -105,41 +106,20 @@ def fit(screen: Screen, *, penalty: float, order: int, key: jax.Array, n_steps: 
         Most steps.
     """
     n_genes, n_times = screen.expression.shape[1], int(screen.time.max()) + 1
-    base = np.stack(
-        [
-            np.average(screen.expression[screen.time == t], axis=0, weights=screen.weight[screen.time == t])
-            for t in range(n_times)
-        ]
-    )
+    times = [screen.time == time for time in range(n_times)]
+    base = np.stack([np.average(screen.expression[t], axis=0, weights=screen.weight[t]) for t in times])
     network = 1e-3 * np.asarray(jax.random.normal(key, (n_genes, n_genes)), float)
-    np.fill_diagonal(network, 0.0)
-    sizes = (n_genes * n_genes, n_times * n_genes, n_genes, 2)
-    start = np.concatenate([network.ravel(), base.ravel(), np.zeros(n_genes), np.ones(2)])
-    edge = np.where(np.eye(n_genes, dtype=bool).ravel(), 0.0, np.inf)
-    upper = np.concatenate([edge, np.full(sizes[1], np.inf), np.full(n_genes, 10.0), np.full(2, 5.0)])
-    lower = np.concatenate([-edge, np.full(sizes[1], -np.inf), np.full(n_genes, -10.0), np.full(2, 1e-10)])
+    start = np.concatenate([network.ravel(), base.ravel(), np.zeros(n_genes + 2)])
     inputs, truth, weight = _inputs(screen), jnp.asarray(screen.expression), jnp.asarray(screen.weight)
 
     def objective(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = _objective(jnp.asarray(parameters), inputs, truth, weight, penalty, n_times, order)
         return float(value), np.asarray(gradient, float)
 
-    found = minimize(
-        objective,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.stack([lower, upper], axis=1),
-        options={"maxiter": n_steps},
-    )
-    network, base, delay, pace = np.split(found.x, np.cumsum(sizes)[:-1])
-    return Lagged(
-        network=network.reshape(n_genes, n_genes),
-        base=base.reshape(n_times, n_genes),
-        delay=delay,
-        pace=pace,
-        order=order,
-    )
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": n_steps})
+    parts = _parts(jnp.asarray(found.x), n_genes, n_times)
+    network, base, delay, pace = (np.asarray(part, float) for part in parts)
+    return Lagged(network=network, base=base, delay=delay, pace=pace, order=order)
 
 
 def choose(screen: Screen, *, key: jax.Array) -> tuple[float, int]:
@@ -173,11 +153,8 @@ class RengePredictor(AbstractPredictor):
 
     def __init__(self, data: Dataset, *, key: jax.Array) -> None:
         super().__init__(name="RENGE equations", genes=data.genes, assumptions=(ADDITIVE, COMMUTING))
-        self._column = {gene: column for column, gene in enumerate(data.genes)}
-        self._days = np.unique(data.hours)
-        edited = np.array([[gene == name for gene in data.genes] for name in data.perturbations])
-        self._level = np.nanmean(np.where(edited, np.nan, data.mean), axis=0)
-        screen = self._screen(data.conditions, data.mean, data.n_cells)
+        self._trained = data
+        screen = screen_of(data)
         penalty, order = choose(screen, key=key)
         self.model = fit(screen, penalty=penalty, order=order, key=key)
 
@@ -189,22 +166,32 @@ class RengePredictor(AbstractPredictor):
         DataError
             If a condition has another number of edits than one, or its gene is not measured.
         """
-        faults = [c.perturbation for c in conditions if len(c.edits) != 1 or c.edits[0].gene not in self._column]
+        faults = [c.perturbation for c in conditions if len(c.edits) != 1 or c.edits[0].gene not in self.genes]
         if faults:
             raise DataError(f"RENGE's model predicts knock-outs of one measured gene, not {', '.join(faults)}")
-        nothing = np.zeros((len(conditions), len(self.genes)))
-        screen = self._screen(conditions, nothing, np.ones(len(conditions), int))
-        return Prediction.without_interval(self.model.predict(screen))
+        return Prediction.without_interval(self.model.predict(screen_of(self._trained, conditions)))
 
-    def _screen(self, conditions: Sequence[Condition], mean: np.ndarray, n_cells: np.ndarray) -> Screen:
-        knocked = np.zeros(mean.shape)
-        for row, condition in enumerate(conditions):
-            for edit in condition.edits:
-                knocked[row, self._column[edit.gene]] = -max(self._level[self._column[edit.gene]], 1e-3)
-        hours = np.array([condition.hours for condition in conditions])
-        time = np.abs(hours[:, None] - self._days).argmin(axis=1)
-        total = np.bincount(time, n_cells, minlength=len(self._days))[time]
-        return Screen(expression=mean, knocked=knocked, time=time, day=hours / 24.0, weight=n_cells / total)
+
+def screen_of(trained: Dataset, asked: Sequence[Condition] | None = None) -> Screen:
+    """Training conditions, or others, as knock-outs at the nearest trained day.
+
+    The expression of a gene in unedited cells is its mean over training conditions that do not edit it.
+    """
+    conditions = trained.conditions if asked is None else asked
+    column = {gene: number for number, gene in enumerate(trained.genes)}
+    edited = np.array([[gene == name for gene in trained.genes] for name in trained.perturbations])
+    level = np.maximum(np.nanmean(np.where(edited, np.nan, trained.mean), axis=0), 1e-3)
+    knocked = np.zeros((len(conditions), len(trained.genes)))
+    for row, condition in enumerate(conditions):
+        for edit in condition.edits:
+            knocked[row, column[edit.gene]] = -level[column[edit.gene]]
+    days = np.unique(trained.hours)
+    hours = np.array([condition.hours for condition in conditions])
+    time = np.abs(hours[:, None] - days).argmin(axis=1)
+    n_cells = trained.n_cells if asked is None else np.ones(len(conditions))
+    total = np.bincount(time, n_cells, minlength=len(days))[time]
+    expression = trained.mean if asked is None else np.zeros(knocked.shape)
+    return Screen(expression=expression, knocked=knocked, time=time, day=hours / 24.0, weight=n_cells / total)
 
 
 def _inputs(screen: Screen) -> tuple[Array, Array, Array]:
@@ -235,14 +222,19 @@ def _objective(
     n_times: int,
     order: int,
 ) -> Array:
-    n_genes = truth.shape[1]
-    ends = np.cumsum([n_genes * n_genes, n_times * n_genes, n_genes])
-    network, base, delay, pace = jnp.split(parameters, ends)
-    network = network.reshape(n_genes, n_genes)
-    predicted = _predict(network, base.reshape(n_times, n_genes), delay, pace, *inputs, order)
+    network, base, delay, pace = _parts(parameters, truth.shape[1], n_times)
+    predicted = _predict(network, base, delay, pace, *inputs, order)
     square = (((predicted - truth) * (inputs[0] >= 0)) ** 2).sum(axis=1) @ weight
     powers, power = 0.0, network
     for lag in range(order):
         powers += (power**2).sum()
         power = power @ network if lag + 1 < order else power
     return square + penalty * (L1_SHARE * order * jnp.abs(network).sum() + (1 - L1_SHARE) * powers)
+
+
+def _parts(parameters: Array, n_genes: int, n_times: int) -> tuple[Array, Array, Array, Array]:
+    """Network, base, delay and pace, within their bounds."""
+    ends = np.cumsum([n_genes * n_genes, n_times * n_genes, n_genes])
+    network, base, delay, pace = jnp.split(parameters, ends)
+    network = network.reshape(n_genes, n_genes) * (1.0 - jnp.eye(n_genes))
+    return network, base.reshape(n_times, n_genes), 10.0 * jnp.tanh(delay / 10.0), jax.nn.softplus(pace)
