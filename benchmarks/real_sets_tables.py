@@ -25,10 +25,13 @@ _N_BOOT = 1000
 
 
 def groups(scores: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Name and scores of each set and question, without the edited genes, each score once."""
+    """Name and scores of each set and question, without the edited genes, each score once, where the model was run."""
     kept = scores[(scores["scope"] == "excl") & (scores["mode"] == ROLL_OUT)]
     keys = ["dataset", "split", "seed", "fold", "condition", "predictor", "metric"]
     kept = kept.drop_duplicates(keys)  # every group of methods brings the noise ceiling
+    where = ["dataset", "split", "seed", "fold", "condition"]
+    is_model = (kept["predictor"] == MODEL) & (kept["metric"] == "mse") & kept["value"].notna()
+    kept = kept.merge(kept.loc[is_model, where], on=where)
     for (dataset, split), part in kept.groupby(["dataset", "split"], sort=False):
         yield f"{dataset}: {QUESTIONS[str(split)]}", part
 
