@@ -71,7 +71,7 @@ def _circumstances(scores: pd.DataFrame) -> str:
     files = scores.drop_duplicates(["task", "group"])
     finished = "; ".join(f"{name} {part['task'].nunique()}" for name, part in files.groupby("group", sort=False))
     folds = "; ".join(
-        f"{dataset}, {split.replace('_', ' ')}: {part['seed'].nunique()} seeds, {part['held_out'].nunique()} hold-outs"
+        f"{dataset}, {split.replace('_', ' ')}: {part['seed'].nunique()} seeds, {part['task'].nunique()} hold-outs"
         for (dataset, split), part in scores.groupby(["dataset", "split"], sort=False)
     )
     return "\n".join(
