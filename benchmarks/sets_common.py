@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from semimech._errors import DataError
+from semimech.data import Dataset
 
 DATA_VARIABLE = "SEMIMECH_SHARED_DATA"
 
@@ -42,6 +45,46 @@ def read_table(
         raise DataError(
             f"{path}: cannot be read ({error}). Set {DATA_VARIABLE} to the folder of the real data"
         ) from None
+
+
+def leading_genes(
+    dataset: Dataset, score: Float[np.ndarray, " gene"], *, always: Sequence[str], n_genes: int
+) -> Dataset:
+    """The data set with the genes of highest score and some that always stay.
+
+    Parameters
+    ----------
+    dataset
+        Data set.
+    score
+        What to choose by; of the training conditions alone.
+    always
+        Genes that stay whatever their score; those that are not measured are passed over.
+    n_genes
+        Genes to keep beside them.
+    """
+    stays = np.isin(dataset.genes, list(always))
+    order = np.argsort(np.where(stays, np.inf, -score), kind="stable")
+    keep = np.sort([*np.flatnonzero(stays), *order[: min(n_genes, int((~stays).sum()))]])
+    moments = dataset.control_moments
+    if moments is not None:
+        moments = replace(moments, covariance=moments.covariance[np.ix_(keep, keep)], noise=moments.noise[keep])
+    cells = dataset.cells
+    if cells is not None:
+        offset = None if cells.batch_offset is None else cells.batch_offset[:, keep]
+        cells = replace(cells, values=cells.values[:, keep], batch_offset=offset)
+    genes = tuple(np.array(dataset.genes)[keep].tolist())
+    return replace(
+        dataset,
+        genes=genes,
+        mean=dataset.mean[:, keep],
+        standard_error=dataset.standard_error[:, keep],
+        system=replace(dataset.system, genes=genes if dataset.system.genes else ()),
+        halves=None if dataset.halves is None else dataset.halves[:, :, keep],
+        control_moments=moments,
+        cells=cells,
+        var_names=None,
+    )
 
 
 def noisy_prior(
