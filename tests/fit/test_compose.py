@@ -8,7 +8,7 @@ from small_data import condition, dataset
 
 from semimech.experiment import Condition, parse_experiment
 from semimech.fit.compose import Seen, held_out_composites, merged
-from semimech.fit.held_out import find_shares, held_out_tests, shrunk
+from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
 
 RNG = np.random.default_rng(0)
 
@@ -164,16 +164,21 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     (test,) = held_out_tests(data, has_composites=True, seed=0)
     assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
     predicted = np.array([law[c] for c in conditions])
-    shares = find_shares(data, [test], [predicted], [lambda asked: np.array([law[c] for c in asked])])
+
+    def ask(asked):
+        return np.array([law[c] for c in asked])
+
+    shares = find_shares(data, [test], [predicted], [ask], untested=BETWEEN)
     np.testing.assert_allclose(shares.compose, wanted, atol=1e-5)
     assert set(shares.widths) == {"parts"}
     assert shares.widths["parts"].half_width(np.zeros((1, 6)), np.zeros((1, 6), bool)).max() < 1e-2
 
 
-def test_without_anything_held_out_nothing_is_carried_over_and_the_law_is_trusted():
+@pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0]), (BETWEEN, [0.5, 1.0, 1.0])])
+def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum_of_its_parts(untested, compose):
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
-    shares = find_shares(data, [], [], [])
-    assert shares.carry_over.tolist() == [[1.0, 0.0]] * 2 and shares.compose.tolist() == [1.0, 1.0, 0.0]
+    shares = find_shares(data, [], [], [], untested=untested)
+    assert shares.carry_over.tolist() == [[1.0, 0.0]] * 2 and shares.compose.tolist() == compose
     assert not shares.widths
 
 

@@ -23,7 +23,7 @@ from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
 from semimech.fit.fitted import FittedModel, prediction_solver
-from semimech.fit.held_out import find_shares, held_out_tests, shrunk
+from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
 from semimech.fit.problem import Problem, check_strength, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.select import Selection, select
@@ -186,6 +186,7 @@ def _numbers(
         tests,
         list(predicted[n_members:]),
         [ask(n_members + number) for number in range(n_tests)],
+        untested=LAW_ALONE if config.pooling == "none" else BETWEEN,
     )
     later = shares.widths.get("later", fitted)
     return Fit(

@@ -16,6 +16,8 @@ from semimech.fit.pooling import best_shares
 from semimech.fit.problem import edited_genes
 
 Means = Float[np.ndarray, "condition gene"]
+LAW_ALONE = (1.0, 0.0)
+BETWEEN = (0.5, 1.0)  # half-way between the law of a combination and the sum of its parts as they were measured
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,6 +92,8 @@ def find_shares(
     tests: Sequence[Bool[np.ndarray, " condition"]],
     predicted: Sequence[Means],
     predict: Sequence[Callable[[Sequence[Condition]], Means]],
+    *,
+    untested: tuple[float, float],
 ) -> Shares:
     """Shares of corrections that help most on what was held out, and intervals of what was then predicted.
 
@@ -103,6 +107,8 @@ def find_shares(
         Means of all training conditions by the run of each test.
     predict
         The same run for other conditions.
+    untested
+        Where no combination could be held out: share of what the law says beyond the sum of parts, and of the residuals of parts.
     """
     kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
@@ -120,7 +126,7 @@ def find_shares(
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
     later = found.get("later", np.array([1.0, 0.0]))
     between = found.get("seen", later)
-    compose = found.get("parts", np.array([1.0, between[0], 0.0]))  # untested, residuals of parts can be noise
+    compose = found.get("parts", np.array([untested[0], between[0], untested[1]]))
     return Shares(carry_over=np.stack([between, later]), compose=compose, widths=widths)
 
 
