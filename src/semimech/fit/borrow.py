@@ -63,18 +63,18 @@ class _Lesson:
         """A lender that learned from all donors but some, and what it found of each source."""
         donors = self.donors
         known = np.array([number for name, number in donors.number.items() if name not in without], dtype=int)
-        place = {gene: i for i, gene in enumerate(self.kin)}
-        at = np.array([place[name] for name in donors.names], dtype=int)
-        profiles = {**self.profiles, CORESPONSE: self._responses(without)}
-        own = self._own(without)
         if len(known) > _MOST:
             known = np.sort(np.random.default_rng(self.seed).permutation(known)[:_MOST])
-        kernels = np.array([likeness(p, at[known], at[known]) for p in profiles.values()])
+        profiles = {**self.profiles, CORESPONSE: self._responses(without)}
+        place = {gene: i for i, gene in enumerate(self.kin)}
+        at = np.array([place[name] for name in donors.names], dtype=int)
+        alike = {name: self._likeness(name, profile, at, known) for name, profile in profiles.items()}
+        kernels = np.array([each[np.ix_(at[known], known)] for each in alike.values()])
+        own = self._own(without)
         strengths, alone = choose_strengths(kernels, self._tables(known), own[known])
         everything = np.zeros((len(self.kin), len(donors.names)))
-        for strength, profile in zip(strengths, profiles.values(), strict=True):
-            if strength > 0:
-                everything += strength * likeness(profile, np.arange(len(self.kin)), at)
+        for strength, each in zip(strengths, alike.values(), strict=True):
+            everything += strength * each
         lent = Lent(
             row=self.row,
             change=donors.seen.residual.astype(np.float32),
@@ -84,15 +84,32 @@ class _Lesson:
             hours=np.zeros(1, np.float32),
             amplitude=np.ones((2, 1), np.float32),
         )
+        holds = [np.abs(likeness(p, at, at).diagonal()) > 0 for p in profiles.values()]
         table = pd.DataFrame(
             {
                 "source": list(profiles),
-                "targets": [int((np.abs(likeness(p, at, at)).diagonal() > 0).sum()) for p in profiles.values()],
+                "targets": [int(each.sum()) for each in holds],
                 "alone": alone,
                 "strength": strengths,
             }
         )
         return Lender(donors=donors, kin=self.kin, lent=lent), table
+
+    def _likeness(
+        self, name: str, profile: Profile, at: np.ndarray, known: np.ndarray
+    ) -> Float[np.ndarray, "kin donor"]:
+        """How much genes are like donors by one source, each wholly like itself.
+
+        Who stands in no complex is like no other. Who is not measured may be like any: it is as like each donor as donors are on average.
+        """
+        if name in (COEXPRESSION, CORESPONSE):
+            is_unmeasured = np.array([gene not in self.donors.column for gene in self.kin])
+            measured = [number for number in at[known] if not is_unmeasured[number]]
+            if measured:
+                profile = np.where(is_unmeasured[:, None], profile[measured].mean(axis=0), profile)
+        found = likeness(profile, np.arange(len(self.kin)), at)
+        found[at, np.arange(len(at))] = 1.0
+        return found
 
     def _tables(self, known: np.ndarray) -> list[Table]:
         """Effects of donors at each time and in each medium, as products over genes."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-STRENGTHS = (0.3, 1.0, 3.0, 10.0)
+STRENGTHS = (0.3, 1.0, 3.0)
 """What a source may weigh beside 0, relative to the variance that an edit has to itself."""
 _GAIN = 0.01
 _SWEEPS = 3

@@ -211,9 +211,7 @@ def read_embedding(path: str | Path) -> pd.DataFrame:
         if bad.any()
     ]
     raise_faults(DataError, str(path), faults)
-    values = values.astype(float)
-    values.index = pd.Index(genes, name="gene")
-    return values
+    return pd.DataFrame(dict(values.astype(float).items())).set_index(pd.Index(genes, name="gene"))
 
 
 def _read_table(path: str | Path, what: str) -> pd.DataFrame:
