@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
 from semimech.data import Dataset
-from semimech.data.conditioning import conditional_changes
 from semimech.data.dataset import ControlMoments
+from semimech.fit.amplitudes import amplitudes, best_response, unseen_genes
 from semimech.fit.donors import Donors, Lender, Lent, lone_edit, make_donors
 from semimech.fit.kriging import Table, choose_strengths
 from semimech.model import Kinship, PriorNetwork, likeness, neighbour_profile
@@ -21,7 +21,6 @@ from semimech.model import Kinship, PriorNetwork, likeness, neighbour_profile
 NETWORK, COEXPRESSION, CORESPONSE = "network", "co-expression", "co-response"
 """Sources of likeness beside the user's tables: the prior network, unedited cells, and the other training edits."""
 NO_SOURCES = pd.DataFrame({"source": [], "targets": [], "alone": [], "strength": []})
-_NOISE_SHARES = (0.0, 0.3, 1.0, 3.0)
 _GROUPS = 6
 _MOST = 300
 Profile: TypeAlias = sp.csr_array | np.ndarray
@@ -175,12 +174,12 @@ def learn_borrowing(
     """
     lesson = _lesson(dataset, weight, prior, kinship, seed)
     lender, table = lesson.lender(frozenset())
-    unseen = _unseen_genes(dataset, folds)
+    unseen = unseen_genes(dataset, folds)
     steps = np.zeros((*dataset.mean.shape, 3))
     names = np.random.default_rng(seed).permutation(np.array(sorted({g for genes in unseen for g in genes}), object))
     group = {gene: number % _GROUPS for number, gene in enumerate(names)}
     changes = dataset.mean - np.stack([dataset.matched_control(c) for c in dataset.conditions])
-    response = _best_response(dataset, unseen, changes, weight)
+    response = best_response(dataset, unseen, changes, weight)
     for number in range(min(_GROUPS, len(names))):
         left_out, _ = lesson.lender(frozenset(gene for gene in names if group[gene] == number))
         left_out = _with(left_out, response=response)
@@ -188,7 +187,7 @@ def learn_borrowing(
             if genes and group[min(genes)] == number:
                 steps[row] = left_out.loan(dataset.conditions[row], genes).steps
     rows = np.array([row for row, genes in enumerate(unseen) if genes], dtype=int)
-    hours, amplitude = _amplitudes(dataset.hours[rows], steps[rows], changes[rows], weight[rows])
+    hours, amplitude = amplitudes(dataset.hours[rows], steps[rows], changes[rows], weight[rows])
     for row in rows:
         steps[row, :, 1:] *= amplitude[:, np.searchsorted(hours, dataset.hours[row])]
     return Borrowing(
@@ -225,65 +224,6 @@ def _kin(dataset: Dataset, donors: Donors, prior: PriorNetwork | None, kinship: 
     return tuple(dict.fromkeys([*dataset.genes, *donors.names, *sorted(tables)]))
 
 
-def _unseen_genes(dataset: Dataset, folds: Sequence[Bool[np.ndarray, " condition"]]) -> list[frozenset[str]]:
-    """For each condition, the genes that it edits or edited and that are edited nowhere outside its (last) fold."""
-    carried = [frozenset(e.gene for p in c.history for e in p.context.edits) for c in dataset.conditions]
-    unseen: list[frozenset[str]] = [frozenset()] * len(carried)
-    for fold in folds:
-        kept = frozenset().union(*(genes for genes, out in zip(carried, fold, strict=True) if not out))
-        for row in np.flatnonzero(fold):
-            unseen[row] = carried[row] - kept
-    return unseen
-
-
-def _best_response(
-    dataset: Dataset, unseen: Sequence[frozenset[str]], changes: np.ndarray, weight: np.ndarray
-) -> Float[np.ndarray, "target gene"]:
-    """Responses of unedited cells with the share of noise that suits the changes of edits best, one amplitude for each time."""
-    column = {gene: i for i, gene in enumerate(dataset.genes)}
-    alone = {row: lone_edit(c) for row, c in enumerate(dataset.conditions) if unseen[row]}
-    made = {row: edit for row, edit in alone.items() if edit is not None and edit.gene in column}
-    best, least = conditional_changes(dataset, noise_share=_NOISE_SHARES[0]), np.inf
-    if dataset.control_moments is None or not made:
-        return best
-    rows, edits = list(made), list(made.values())
-    scale = np.array([e.efficacy * (-1.0 if e.kind == "crispra" else 1.0) for e in edits])
-    for share in _NOISE_SHARES:
-        response = conditional_changes(dataset, noise_share=share)
-        guess = scale[:, None] * response[[column[e.gene] for e in edits]]
-        steps = np.stack([np.zeros_like(guess), np.zeros_like(guess), guess], axis=-1)
-        hours, amplitude = _amplitudes(dataset.hours[rows], steps, changes[rows], weight[rows])
-        scaled = guess * amplitude[1, np.searchsorted(hours, dataset.hours[rows])][:, None]
-        error = float((weight[rows] * (changes[rows] - scaled) ** 2).sum())
-        if error < least:
-            best, least = response, error
-    return best
-
-
-def _amplitudes(
-    hours: Float[np.ndarray, " row"],
-    steps: Float[np.ndarray, "row gene 3"],
-    changes: Float[np.ndarray, "row gene"],
-    weight: Float[np.ndarray, "row gene"],
-) -> tuple[Float[np.ndarray, " time"], Float[np.ndarray, "2 time"]]:
-    """How much of each step was found at each time: least squares, drawn halfway to the amplitude over all times, from 0.
-
-    The departure from the mean is never taken further than it says.
-    """
-    times = np.unique(hours)
-    amplitude = np.zeros((2, len(times)))
-    for which, most in ((0, 1.0), (1, np.inf)):
-        step = steps[..., 1 + which]
-        truth = changes - steps[..., 0] if which == 0 else changes
-        product = np.array([(weight * step * truth)[hours == t].sum() for t in times])
-        power = np.array([(weight * step**2)[hours == t].sum() for t in times])
-        if power.sum() > 0:
-            prior = power.mean()
-            amplitude[which] = (product + prior * product.sum() / power.sum()) / (power + prior)
-        amplitude[which] = np.clip(amplitude[which], 0.0, most)
-    return times.astype(np.float32).astype(float), amplitude
-
-
 def _correlation(moments: ControlMoments) -> Float[np.ndarray, "gene gene"]:
     """Correlations over unedited cells, noise counting in the variances: a gene drowned in noise is like nothing."""
     deviation = np.sqrt(np.maximum(np.diagonal(moments.covariance) + moments.noise, 1e-12))
@@ -308,3 +248,12 @@ def _with(lender: Lender, **numbers: np.ndarray) -> Lender:
     values = {name: np.asarray(value, np.float32) for name, value in numbers.items()}
     lent = Lent(**{**{f: getattr(lender.lent, f) for f in Lent.__dataclass_fields__}, **values})
     return Lender(donors=lender.donors, kin=lender.kin, lent=lent)
+
+
+def borrowing_note(table: pd.DataFrame, trust: Float[np.ndarray, 6]) -> str:
+    """What unseen edits borrow, in words."""
+    used = table[table["strength"] > 0]
+    if trust[4] == 0 or not len(used):
+        return "Inner validation found no source of likeness between edits that helps: unseen edits borrow their mean at most."
+    sources = ", ".join(f"{row.source} (error alone {row.alone:.2f} of the mean's)" for row in used.itertuples())
+    return f"Unseen edits borrow {trust[4]:.0%} of what edits like them did beyond the mean of all; alike by {sources}."

@@ -17,7 +17,7 @@ from semimech._errors import ConfigError, DataError
 from semimech._files import replacing
 from semimech.data import Dataset
 from semimech.experiment import Condition
-from semimech.fit.borrow import NO_SOURCES, learn_borrowing
+from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
 from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.compose import names_of
@@ -128,7 +128,10 @@ def fit(
         likeness=NO_SOURCES if lending is None else lending.table,
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
-        notes=_notes(dataset, config, chosen),
+        notes=(
+            *_notes(dataset, config, chosen),
+            *(() if lending is None else (borrowing_note(lending.table, selection.trust),)),
+        ),
     )
     result = Result(
         fit=numbers,
