@@ -44,7 +44,7 @@ def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
     truth = levels.pooled(np.array(outside)) + 0.1 * RNG.normal(size=SHAPE)
     found = best_trust(levels, truth, WEIGHT)
     error = lambda trust: float((WEIGHT * (levels.pooled(np.array(trust)) - truth) ** 2).sum())
-    grid = itertools.product((0.0, 0.25, 0.5, 0.75, 1.0), repeat=6)
+    grid = itertools.product((0.0, 0.5, 1.0), repeat=6)
     assert error(found) <= min(map(error, grid)) + 1e-9
     assert ((found >= 0.0) & (found <= 1.0)).all()
 
