@@ -14,6 +14,7 @@ from semimech.data import CellSystem
 from semimech.data.scale import Scale
 from semimech.experiment import Condition
 from semimech.fit import FittedModel
+from semimech.fit.borrow import NO_SOURCES
 from semimech.fit.calibrate import Calibration
 from semimech.fit.candidates import Candidate
 from semimech.fit.donors import nothing_lent
@@ -50,7 +51,7 @@ def by_hand(
         chosen=Candidate(),
         selection=pd.DataFrame(),
         history=pd.DataFrame(),
-        likeness=pd.DataFrame(),
+        likeness=NO_SOURCES,
         dataset="by hand",
         fingerprint="",
     )

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions import Assumption, Harvested
 from semimech.assumptions.catalogue import (
+    ALIKE_EDITS,
     FULL_EFFICACY,
     INSTANTANEOUS,
     KNOWN_WIRING,
@@ -272,6 +273,8 @@ def model_assumptions(record: Record) -> tuple[Assumption, ...]:
         found.append(KNOWN_WIRING)
     if record.chosen.strength != "none":
         found.append(STATIONARY_CONTROLS)
+    if (record.likeness["strength"] > 0).any():
+        found.append(ALIKE_EDITS)
     return tuple(found)
 
 
