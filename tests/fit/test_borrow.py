@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from small_data import condition, dataset
+from small_fits import QUICK, asked
 
+from semimech._errors import DataError
 from semimech.data import Dataset
+from semimech.fit import FittedModel, fit, load
 from semimech.fit.borrow import COEXPRESSION, CORESPONSE, NETWORK, borrowing_note, learn_borrowing
 from semimech.fit.problem import data_weight, edited_genes
 from semimech.fit.select import edit_folds
+from semimech.interpret import borrowed_from, explain
 from semimech.model import Kinship, PriorNetwork
 
 N_GENES, SIZE = 30, 4
@@ -146,3 +152,43 @@ def test_sources_are_named(lent):
     prior = PriorNetwork(edges=pd.DataFrame({"source": ["P0"], "target": ["P1"]}))
     assert list(learn(data, prior=prior).table["source"]) == [NETWORK, CORESPONSE]
     assert COEXPRESSION not in set(lent[0].table["source"])  # means alone have no covariance
+
+
+@pytest.fixture(scope="module")
+def with_table(data) -> FittedModel:
+    """The linear world's model, told that an unmeasured gene that was never edited acts with three that were."""
+    table = pd.DataFrame({"complex": list("PPPPQQ"), "gene": ["NEW", "G0", "G2", "G4", "G1", "G3"]})
+    return fit(data, QUICK, kinship=Kinship(complexes={"table": table}))
+
+
+def test_a_gene_that_only_a_table_knows_can_be_asked_and_its_loan_is_named(with_table, tmp_path):
+    model = FittedModel(replace(with_table._result, fit=replace(with_table.fit, trust=np.array([0, 0, 0, 1, 1, 0.5]))))
+    query = [asked("NEW", 12.0)]
+    found = model.corrected(query)
+    assert found.kinds == ("unseen",)
+    table = borrowed_from(model, "edit NEW crispri 0.9 > wait 12h", "G5")
+    loan = model.loan(query[0])
+    assert set(table["donor"]) == set(loan.shares)
+    np.testing.assert_allclose(table["share"].sum(), 1.0, atol=1e-5)
+    np.testing.assert_allclose(table["contribution"].sum(), found.borrowed[0, 5], atol=1e-6)
+    explanation = explain(model, "edit NEW crispri 0.9 > wait 12h", "G5")
+    assert explanation.table["contribution"].sum() == pytest.approx(explanation.change, abs=1e-6)
+    assert (explanation.table["kind"] == "borrowed").any()
+    assert borrowed_from(model, "edit G0 crispri 0.9 > wait 12h").empty
+    with pytest.raises(DataError, match="nor in a table of genes"):
+        model.predict_conditions([asked("NOBODY", 12.0)])
+
+
+def test_a_saved_model_lends_the_same(with_table, tmp_path):
+    with_table.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    query = [asked("NEW", 12.0), asked("G6", 30.0), asked("G6+G0", 48.0)]
+    np.testing.assert_array_equal(again.predict_conditions(query).mean, with_table.predict_conditions(query).mean)
+    pd.testing.assert_frame_equal(again.record.likeness, with_table.record.likeness)
+
+
+def test_without_borrowing_nothing_is_lent(data):
+    model = fit(data, replace(QUICK, borrowing="none"))
+    assert model.fit.trust[3:].tolist() == [0.0, 0.0, 0.0]
+    assert not model.corrected([asked("G6", 12.0)]).borrowed.any()
+    assert model.record.likeness.empty
