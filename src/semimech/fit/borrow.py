@@ -136,6 +136,8 @@ class _Lesson:
         """How each gene that is measured changed in the donors' conditions, in units of its spread, its own edit left out."""
         keep = [row for row, edit in enumerate(self.donors.made) if edit.gene not in without]
         change = self.donors.seen.residual[keep].copy()
+        if not keep:
+            return np.zeros((len(self.kin), 0))
         for place, row in enumerate(keep):
             column = self.donors.column.get(self.donors.made[row].gene)
             if column is not None:
