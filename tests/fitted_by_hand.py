@@ -14,8 +14,10 @@ from semimech.data import CellSystem
 from semimech.data.scale import Scale
 from semimech.experiment import Condition
 from semimech.fit import FittedModel
+from semimech.fit.borrow import NO_SOURCES
 from semimech.fit.calibrate import Calibration
 from semimech.fit.candidates import Candidate
+from semimech.fit.donors import nothing_lent
 from semimech.fit.record import Fit, Record, Result
 
 
@@ -26,7 +28,7 @@ def by_hand(
     residual: np.ndarray | None = None,
     carry_over: float = 0.0,
     compose: tuple[float, float, float] = (1.0, 0.0, 0.0),
-    trust: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    trust: tuple[float, ...] = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0),
     max_step_hours: float = 0.05,
 ) -> FittedModel:
     """A fitted model of these laws, one for each member, that takes short steps."""
@@ -37,7 +39,8 @@ def by_hand(
         residual=np.zeros((len(training), N_GENES)) if residual is None else residual,
         carry_over=np.full((2, 2), carry_over),
         compose=np.array(compose),
-        trust=np.array(trust),
+        trust=np.array([*trust, 0.0, 0.0, 0.0][:6]),
+        lent=nothing_lent(N_GENES),
         seen=width,
         later=width,
         parts=width,
@@ -48,6 +51,7 @@ def by_hand(
         chosen=Candidate(),
         selection=pd.DataFrame(),
         history=pd.DataFrame(),
+        likeness=NO_SOURCES,
         dataset="by hand",
         fingerprint="",
     )

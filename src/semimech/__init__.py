@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from semimech.fit import FitConfig, FittedModel, OrderEffect, fit, load, order_effect, read_config
     from semimech.interpret import Explanation, decompose, explain, half_lives, signed_edges
-    from semimech.model import Moments, Operator, PriorNetwork
+    from semimech.model import Kinship, Moments, Operator, PriorNetwork
 
 _HOMES = {
     "CellSystem": "semimech.data",
@@ -41,6 +41,7 @@ _HOMES = {
     "FitConfig": "semimech.fit",
     "FittedModel": "semimech.fit",
     "Harvest": "semimech.experiment",
+    "Kinship": "semimech.model",
     "Moments": "semimech.model",
     "Operator": "semimech.model",
     "OrderEffect": "semimech.fit",
@@ -77,6 +78,7 @@ __all__ = [
     "FitConfig",
     "FittedModel",
     "Harvest",
+    "Kinship",
     "Moments",
     "Operator",
     "OrderEffect",

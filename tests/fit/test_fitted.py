@@ -80,8 +80,10 @@ def test_every_unknown_gene_and_medium_is_listed_with_its_near_names(fitted):
         fitted.predict_conditions(query)
     message = str(error.value)
     assert message.startswith("query: 3 faults")
-    assert "gene 'G11' is neither measured nor edited in training; did you mean 'G1'" in message
-    assert "gene 'STAT1' is neither measured nor edited in training\n" in message
+    assert (
+        "gene 'G11' is neither measured nor edited in training, nor in a table of genes; did you mean 'G1'" in message
+    )
+    assert "gene 'STAT1' is neither measured nor edited in training, nor in a table of genes\n" in message
     assert "medium 'maintenence' was not in the training data; did you mean 'maintenance'?" in message
 
 
@@ -123,7 +125,7 @@ def test_unedited_cells_are_predicted_as_they_were_measured(fitted, data):
 
 
 def test_an_unseen_edit_starts_at_unedited_cells_as_they_were_measured(fitted, residual):
-    gain = corrections(fitted, [asked("G6", 12.0), asked("G6", 48.0, medium="M")], trust=[0.5, 0.0, 0.0])
+    gain = corrections(fitted, [asked("G6", 12.0), asked("G6", 48.0, medium="M")], trust=[0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
     expected = [residual[asked("control", 12.0)], residual[asked("control", 48.0, medium="M")]]
     np.testing.assert_allclose(gain, 0.5 * np.array(expected), atol=1e-4)
 
@@ -160,9 +162,9 @@ def test_composed_without_the_laws_interaction_is_the_sum_of_what_was_measured(f
     assert np.abs(found - expected).sum() < np.abs(fitted.by_law(query)[0] - expected).sum()
 
 
-@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
 def test_an_edit_of_a_gene_that_was_never_edited_is_pooled_with_those_of_an_unknown_gene_and_of_none(fitted, step):
-    trusts = np.ones((3, 3), np.float32)
+    trusts = np.tile(np.array([1, 1, 1, 0, 0, 0], np.float32), (3, 1))
     trusts[:, step] = 0.0, 0.5, 1.0
     ends = [
         FittedModel(replace(fitted._result, fit=replace(fitted.fit, trust=trust)))

@@ -78,7 +78,7 @@ def test_the_record_says_what_was_chosen_and_how_the_loss_fell(fitted):
     assert len(record.history) == QUICK.n_members * QUICK.n_steps * len(TERMS)
     data_loss = record.history.query("term == 'data' and run == 0")["value"].to_numpy()
     assert data_loss[-1] < 0.05 * data_loss[0]
-    assert record.notes == ("No steady-state loss was asked for.",)
+    assert record.notes[0] == "No steady-state loss was asked for."
 
 
 def test_progress_names_what_is_done_and_reaches_its_end(data):
@@ -176,7 +176,7 @@ def test_in_vivo_nothing_is_steady_and_the_notes_say_why(world):
         fit(data, replace(settings, steady_state="point"))
     model = fit(data, replace(settings, steady_state="auto"))
     assert model.record.chosen.strength == "none"
-    assert model.record.notes == (
+    assert model.record.notes[:1] == (
         "The system is declared in-vivo, and transplantation breaks the stationarity of unedited cells: "
         "no steady-state loss is used.",
     )

@@ -55,6 +55,7 @@ def test_what_belongs_to_a_model_comes_back(fitted, folder):
         assert getattr(again.record, name) == getattr(fitted.record, name)
     pd.testing.assert_frame_equal(again.record.selection, fitted.record.selection)
     pd.testing.assert_frame_equal(again.record.history, fitted.record.history, check_dtype=False)
+    pd.testing.assert_frame_equal(again.record.likeness, fitted.record.likeness)
     pd.testing.assert_frame_equal(again.network(), fitted.network())
 
 
@@ -88,7 +89,7 @@ def test_a_new_process_predicts_the_same_bits(fitted, folder, root, tmp_path):
 
 def test_the_folder_holds_plain_files_that_people_can_read(folder, fitted):
     assert {f.name for f in folder.iterdir()} == {
-        "model.json", "settings.toml", "experiments.tsv", "selection.tsv", "history.tsv", "network.tsv", "arrays.npz",
+        "model.json", "settings.toml", "experiments.tsv", "selection.tsv", "history.tsv", "likeness.tsv", "network.tsv", "arrays.npz",
     }  # fmt: skip
     about = json.loads((folder / "model.json").read_text())
     assert about["roster"]["genes"] == list(fitted.genes)
@@ -147,7 +148,9 @@ def test_a_folder_without_a_model_is_refused_by_its_name(tmp_path):
         load(tmp_path / "none")
 
 
-PARTS = ("model.json", "settings.toml", "experiments.tsv", "selection.tsv", "history.tsv", "arrays.npz")
+PARTS = (
+    *("model.json", "settings.toml", "experiments.tsv", "selection.tsv", "history.tsv", "likeness.tsv", "arrays.npz"),
+)
 
 
 @pytest.mark.parametrize("part", PARTS[1:])
@@ -173,7 +176,7 @@ def test_a_model_with_a_part_of_other_content_is_refused(folder, part):
         load(folder)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "3", '{"format": 3, "roster": []}', '{"format": "1"}'])
+@pytest.mark.parametrize("content", ["{}", "[]", "3", '{"format": 4, "roster": []}', '{"format": "1"}'])
 def test_a_folder_of_another_program_is_refused(tmp_path, content):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model.json").write_text(content)

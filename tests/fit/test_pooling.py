@@ -1,5 +1,6 @@
 """Pooling against closed forms and a grid search."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -17,25 +18,34 @@ def nested() -> Nested:
     start = RNG.normal(size=SHAPE)
     shared = start + RNG.normal(size=SHAPE)
     control = start + RNG.normal(size=SHAPE)
-    return Nested(unedited=start, control=control, shared=shared, specific=shared + RNG.normal(size=SHAPE))
+    return Nested(
+        unedited=start,
+        control=control,
+        shared=shared,
+        specific=shared + RNG.normal(size=SHAPE),
+        borrowed=RNG.normal(size=(*SHAPE, 3)),
+    )
 
 
 @pytest.mark.parametrize(
-    "wanted", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.3, 0.8), (1.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
+    "wanted", [(0.0,) * 6, (1.0,) * 6, (0.5, 0.3, 0.8, 0.2, 0.6, 0.9), (1.0, 1.0, 0.0) * 2, (0.0, 0.0, 1.0) * 2]
 )
 def test_a_truth_on_the_way_is_found(wanted):
     levels = nested()
     np.testing.assert_allclose(best_trust(levels, levels.pooled(np.array(wanted)), WEIGHT), wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("outside", [(0.5, 1.4, 0.5), (0.0, -0.6, 0.2), (1.2, 0.5, -1.0), (2.0, 2.0, 2.0)])
+@pytest.mark.parametrize(
+    "outside",
+    [(0.5, 1.4, 0.5, 0.0, 0.0, 0.0), (0.0, -0.6, 0.2, 0.5, 1.3, 0.0), (1.2, 0.5, -1.0, 0.5, 0.5, 0.5), (2.0,) * 6],
+)
 def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
     levels = nested()
     truth = levels.pooled(np.array(outside)) + 0.1 * RNG.normal(size=SHAPE)
     found = best_trust(levels, truth, WEIGHT)
     error = lambda trust: float((WEIGHT * (levels.pooled(np.array(trust)) - truth) ** 2).sum())
-    grid = np.linspace(0.0, 1.0, 17)
-    assert error(found) <= min(error((a, b, c)) for a in grid for b in grid for c in grid) + 1e-9
+    grid = itertools.product((0.0, 0.5, 1.0), repeat=6)
+    assert error(found) <= min(map(error, grid)) + 1e-9
     assert ((found >= 0.0) & (found <= 1.0)).all()
 
 
@@ -52,12 +62,12 @@ def test_pooling_is_never_worse_on_what_it_was_found_on():
 def test_a_step_that_changes_nothing_is_trusted_and_nan_is_left_out():
     still = nested()
     still = replace(still, shared=still.unedited)
-    truth = still.pooled(np.array([0.25, 0.0, 0.5]))
+    truth = still.pooled(np.array([0.25, 0.0, 0.5, 0.0, 1.0, 0.5]))
     truth[0] = np.nan
-    np.testing.assert_allclose(best_trust(still, truth, WEIGHT), [0.25, 1.0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(best_trust(still, truth, WEIGHT), [0.25, 1.0, 0.5, 0.0, 1.0, 0.5], atol=1e-6)
     blank = np.full(SHAPE, np.nan)
-    nothing = Nested(unedited=blank, control=blank, shared=blank, specific=blank)
-    assert best_trust(nothing, truth, WEIGHT).tolist() == [1.0, 1.0, 1.0]
+    nothing = Nested(unedited=blank, control=blank, shared=blank, specific=blank, borrowed=np.zeros((*SHAPE, 3)))
+    assert best_trust(nothing, truth, WEIGHT).tolist() == [1.0] * 6
 
 
 def test_conditions_without_names_or_edits_keep_times_and_media():

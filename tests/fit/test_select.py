@@ -120,22 +120,25 @@ def test_with_nothing_to_hold_out_the_middle_is_chosen_unseen(strength, weight):
     scale = ScaleGrid(state=data.scale.state_grid, observed=data.scale.observed_grid)
     start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
     training = Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver())
-    found = select(data, training, config, key=jax.random.key(0))
+    borrowed = np.zeros((*data.mean.shape, 3))
+    found = select(data, training, config, folds=[], borrowed=borrowed, key=jax.random.key(0))
     assert found.chosen == Candidate(strength=strength, weight=weight, sparsity=0.2)
     assert found.averaged == (found.chosen,)
     assert found.table["error"].isna().all()
     assert np.isnan(found.held_out).all()
-    assert found.trust.tolist() == [1.0, 1.0, 1.0]
+    assert found.trust.tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
 
 
 def outcome(sparsity: float, errors: list[float], *, strength: str = "none") -> _Outcome:
     nothing = np.zeros((1, 1))
     return _Outcome(
         candidate=Candidate(strength=strength, sparsity=sparsity),
-        nested=Nested(unedited=nothing, control=nothing, shared=nothing, specific=nothing),
+        nested=Nested(
+            unedited=nothing, control=nothing, shared=nothing, specific=nothing, borrowed=np.zeros((1, 1, 3))
+        ),
         errors=np.array(errors),
         held_out=nothing,
-        trust=np.ones(3),
+        trust=np.ones(6),
     )
 
 

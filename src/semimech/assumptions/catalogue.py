@@ -192,6 +192,15 @@ SHARED_RESPONSE = Assumption(
     test="effects of training edits are unlike each other: the error of the mean on held-out edits",
     arm="more edits of the same kind, to hold out",
 )
+ALIKE_EDITS = Assumption(
+    id="alike edits",
+    statement="Edits of genes that are alike do alike things.",
+    equation="cov[F(q) x, F(p) x] grows with k(q, p), over edits p and q",
+    source="kernels between edits from complexes, pathways, networks, co-expression or embeddings, and every model that is given an embedding of genes",
+    breaks="an edit of a subunit with a part of its own is predicted as the rest of its complex",
+    test="left-out edits are predicted worse with the kernel than by the mean of edits, or no better than with its genes permuted",
+    arm="edits of two or more members of each complex or pathway, to hold out",
+)
 NORMAL_LAW = Assumption(
     id="jointly normal controls",
     statement="An edit moves genes as the controls' covariance moves them with the target.",
@@ -238,6 +247,7 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     DEPTH_INDEPENDENT,
     ONE_ATTRACTOR,
     SHARED_RESPONSE,
+    ALIKE_EDITS,
     NORMAL_LAW,
     KNOWN_WIRING,
     SMOOTH,

@@ -13,6 +13,7 @@ from semimech.baselines.baseline import AbstractBaseline, Question
 from semimech.baselines.effects import Edits, Effects, Media
 from semimech.baselines.inner import choose_by_left_out_edits
 from semimech.baselines.simple import need_measured_targets
+from semimech.data.conditioning import observed_per_relative
 
 
 class GaussianConditioning(AbstractBaseline):
@@ -52,7 +53,7 @@ class GaussianConditioning(AbstractBaseline):
         self._covariance = moments.covariance
         self._noisy = moments.covariance + noise_share * np.diag(moments.noise)
         self._amplitudes: dict[tuple[Media, float], float] = {}
-        self._unit = self._observed_per_relative()
+        self._unit = observed_per_relative(effects.dataset)
 
     def changes(self, question: Question) -> Float[np.ndarray, "perturbation gene"]:
         """The conditional mean times the amplitude of its time and medium, targets set."""
@@ -82,12 +83,6 @@ class GaussianConditioning(AbstractBaseline):
             power = float((response**2).sum())
             self._amplitudes[key] = max(float((response * change).sum()) / power, 0.0) if power > 0 else 0.0
         return self._amplitudes[key]
-
-    def _observed_per_relative(self) -> Float[np.ndarray, " gene"]:
-        """Observed change per relative change of the state, at the control mean."""
-        dataset = self.effects.dataset
-        mean = dataset.control_mean()
-        return np.maximum(dataset.scale.to_state(mean), 0.0) / dataset.scale.state_slope(mean)
 
 
 def fit_gaussian_conditioning(effects: Effects) -> GaussianConditioning:

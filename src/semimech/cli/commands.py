@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from semimech.data import Dataset, Split
     from semimech.fit import FitConfig, FittedModel
-    from semimech.model import PriorNetwork
+    from semimech.model import Kinship, PriorNetwork
     from semimech.pipeline import Source
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
@@ -95,13 +95,15 @@ def fit(
     config: o.Settings = None,
     prior: o.Prior = None,
     prior_use: o.PriorUse = "soft",
+    complexes: o.Complexes = None,
+    embedding: o.Embedding = None,
     seed: o.Seed = None,
     resume: o.Resume = False,
 ) -> None:
     """Fit a model; it is saved in OUT/model."""
     from semimech import pipeline
 
-    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=tuple(prior or ()), prior_use=prior_use)
+    source = o.source_of(data, locals())
     settings = _read_config(config, seed)
     dataset = source.dataset()
     with Display() as display:
@@ -131,6 +133,8 @@ def evaluate(
     config: o.Settings = None,
     prior: o.Prior = None,
     prior_use: o.PriorUse = "soft",
+    complexes: o.Complexes = None,
+    embedding: o.Embedding = None,
     seed: o.Seed = None,
     folds: o.Folds = 3,
     seeds: o.Seeds = 1,
@@ -139,14 +143,14 @@ def evaluate(
     """Score the model and every baseline on held-out conditions."""
     from semimech import pipeline
 
-    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=tuple(prior or ()), prior_use=prior_use)
+    source = o.source_of(data, locals())
     settings = _read_config(config, seed)
     dataset = source.dataset()
-    network = source.network()
+    network, kinship = source.network(), source.kinship()
     splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
     pipeline.remove_checkpoints(out)
     with Display() as display:
-        comparisons = _evaluate(dataset, splits, out, settings, network, neural, display)
+        comparisons = _evaluate(dataset, splits, out, settings, network, kinship, neural, display)
     pipeline.remove_checkpoints(out)
     comparisons.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
 
@@ -183,6 +187,8 @@ def run(
     config: o.Settings = None,
     prior: o.Prior = None,
     prior_use: o.PriorUse = "soft",
+    complexes: o.Complexes = None,
+    embedding: o.Embedding = None,
     seed: o.Seed = None,
     folds: o.Folds = 3,
     seeds: o.Seeds = 1,
@@ -192,15 +198,15 @@ def run(
     """Check, fit, compare with every baseline on held-out conditions, and report, in one go."""
     from semimech import pipeline
 
-    source = pipeline.Source(path=data, keys=o.reading_keys(locals()), prior=tuple(prior or ()), prior_use=prior_use)
+    source = o.source_of(data, locals())
     settings = _read_config(config, seed)
     dataset = source.dataset()
-    network = source.network()
+    network, kinship = source.network(), source.kinship()
     splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
     with Display() as display:
         display.say(f"{dataset.name}: {len(dataset.conditions)} conditions, {len(dataset.genes)} genes")
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
-        _evaluate(dataset, splits, out, settings, network, neural, display)
+        _evaluate(dataset, splits, out, settings, network, kinship, neural, display)
         display.say("writing the report")
         path = pipeline.make_report(source, dataset, out, command=_command())
     pipeline.remove_checkpoints(out)
@@ -221,6 +227,7 @@ def _evaluate(
     out: Path,
     settings: FitConfig,
     prior: PriorNetwork | None,
+    kinship: Kinship | None,
     neural: bool,
     display: Display,
 ) -> pd.DataFrame:
@@ -232,6 +239,7 @@ def _evaluate(
         out,
         settings,
         prior=prior,
+        kinship=kinship,
         laws=("semi-mechanistic", "neural") if neural else (settings.law,),
         say=display.within,
         progress=display.fit,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from semimech.pipeline import Source
 
 Data: TypeAlias = Annotated[Path, typer.Argument(help="AnnData file (.h5ad or .zarr).", show_default=False)]
 Out: TypeAlias = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for results.", show_default=False)]
@@ -47,6 +50,14 @@ Prior: TypeAlias = Annotated[
 PriorUse: TypeAlias = Annotated[
     str, typer.Option(help="soft: edges outside the table are dearer; mask: they are forbidden.")
 ]
+Complexes: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(help="Table of complexes or pathways (columns complex, gene; or CORUM's); repeatable."),
+]
+Embedding: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(help="Table of vectors of genes: the gene, then a column per dimension; repeatable."),
+]
 Seed: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="Seed of all randomness; that of the settings if not given.")
 ]
@@ -65,3 +76,17 @@ READING = (
 def reading_keys(options: dict[str, Any]) -> dict[str, Any]:
     """Those options of a command that say how to read its data, as far as they were given."""
     return {name: options[name] for name in READING if options[name] is not None and options[name] is not False}
+
+
+def source_of(data: Path, options: dict[str, Any]) -> Source:
+    """What a command starts from, by its options."""
+    from semimech.pipeline import Source
+
+    tables = {name: tuple(options[name] or ()) for name in ("prior", "complexes")}
+    return Source(
+        path=data,
+        keys=reading_keys(options),
+        **tables,
+        embeddings=tuple(options["embedding"] or ()),
+        prior_use=options["prior_use"],
+    )

@@ -108,7 +108,7 @@ class Seen:
         """
         found: list[Term] = [(1.0, merged(condition, without_edits))]
         for name in names_of(condition):
-            alone = self._alone(condition, name)
+            alone = self.alone(condition, name, but=self.shape(condition))
             if not alone:
                 return None
             for part in alone:
@@ -126,22 +126,21 @@ class Seen:
         )
         return Composition(additive=signs @ by_law, control=residual[0], beyond=signs[1:] @ residual[1:])
 
-    def _alone(self, condition: Condition, name: tuple[str, str]) -> list[Condition]:
-        """An edit or a compound alone since it came into force, as it was seen."""
-        first = next(i for i, p in enumerate(condition.history) if any(_name(e) == name for e in p.context.edits))
+    def alone(self, condition: Condition, name: tuple[str, str], *, but: tuple[Context, ...] = ()) -> list[Condition]:
+        """An edit or a compound alone since it came into force, as it was seen: in these media, else in all others; ``but`` in one shape."""
+        first = next(i for i, p in enumerate(condition.history) if any(name_of(e) == name for e in p.context.edits))
         since = Condition(history=condition.history[first:])
 
         def alone(context: Context) -> Context:
             doses = tuple(dose for dose in context.doses if name == ("compound", dose.compound))
-            return replace(context, edits=tuple(e for e in context.edits if _name(e) == name), doses=doses)
+            return replace(context, edits=tuple(e for e in context.edits if name_of(e) == name), doses=doses)
 
         here = merged(since, alone)
-        itself = self.shape(condition)
-        if self.knows(here) and self.shape(here) != itself:
+        if self.knows(here) and self.shape(here) != but:
             return [here]
         kept = merged(since, lambda context: replace(alone(context), medium=None))
         others = (merged(kept, partial(_in_medium, medium)) for medium in self._media)
-        return [other for other in others if self.knows(other) and self.shape(other) != itself]
+        return [other for other in others if self.knows(other) and self.shape(other) != but]
 
     @cached_property
     def _media(self) -> tuple[str | None, ...]:
@@ -191,11 +190,12 @@ def merged(condition: Condition, change: Callable[[Context], Context]) -> Condit
 
 def names_of(condition: Condition) -> list[tuple[str, str]]:
     """What acts on the harvested cells or did before: edited genes by kind of edit, and compounds."""
-    edits = [_name(edit) for period in condition.history for edit in period.context.edits]
+    edits = [name_of(edit) for period in condition.history for edit in period.context.edits]
     return list(dict.fromkeys(edits))
 
 
-def _name(edit: Edit) -> tuple[str, str]:
+def name_of(edit: Edit) -> tuple[str, str]:
+    """What an edit is called: its kind and gene, or the compound through which it acts."""
     return ("compound", edit.compound) if edit.compound else (edit.kind, edit.gene)
 
 

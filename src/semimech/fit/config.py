@@ -18,6 +18,7 @@ Law: TypeAlias = Literal["semi-mechanistic", "neural"]
 Strength: TypeAlias = Literal["auto", "none", "point", "mean", "moment"]
 Likelihood: TypeAlias = Literal["pseudobulk", "counts", "energy"]
 Pooling: TypeAlias = Literal["validated", "none"]
+Borrowing: TypeAlias = Literal["validated", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,9 @@ class FitConfig:
     pooling
         ``"validated"``: predictions of unseen edits are pooled towards that of an edit of an unknown gene as far as inner
         validation finds it to help; ``"none"``: they are not.
+    borrowing
+        ``"validated"``: predictions of unseen edits also borrow from what was measured of others, of those that are like them most, as far
+        as inner validation finds it to help, and only if they are pooled; ``"none"``: they do not.
     n_folds
         Folds of the inner validation, grouped by edit.
     n_members
@@ -83,6 +87,7 @@ class FitConfig:
     weight_decays: tuple[float, ...] = (0.01,)
     residual_weight: float = 1.0
     pooling: Pooling = "validated"
+    borrowing: Borrowing = "validated"
     n_folds: int = 3
     n_members: int = 4
     n_steps: int = 150
@@ -97,7 +102,13 @@ class FitConfig:
         raise_faults(ConfigError, "fit settings", _faults_of_range(vars(self)))
 
 
-_CHOICES = {"law": Law, "steady_state": Strength, "likelihood": Likelihood, "pooling": Pooling}
+_CHOICES = {
+    "law": Law,
+    "steady_state": Strength,
+    "likelihood": Likelihood,
+    "pooling": Pooling,
+    "borrowing": Borrowing,
+}
 
 
 def _faults_of_range(settings: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from semimech.experiment import Condition
 from semimech.fit.compose import Seen, Term, merged, without_edits
+from semimech.fit.donors import Lender, Loan, make_donors
 from semimech.fit.pooling import Nested, anonymous
 from semimech.fit.record import Fit
 
@@ -30,11 +31,14 @@ class Corrected:
         What residuals add to them.
     kinds
         How each condition stands to what was seen.
+    borrowed
+        What unseen edits borrow, a part of the mean.
     """
 
     mean: Float[np.ndarray, "condition gene"]
     carried: Float[np.ndarray, "condition gene"]
     kinds: tuple[Kind, ...]
+    borrowed: Float[np.ndarray, "condition gene"]
 
 
 class Corrections:
@@ -46,14 +50,28 @@ class Corrections:
         Its residuals, and the shares in which corrections were found to help.
     training
         Conditions of the residuals.
+    genes
+        Measured genes.
+    kin
+        Genes of which it is known how much they are like edits of training.
     has_pool
         Whether controls of all times are one, in the maintenance medium.
     """
 
-    def __init__(self, fit: Fit, training: tuple[Condition, ...], *, has_pool: bool) -> None:
+    def __init__(
+        self,
+        fit: Fit,
+        training: tuple[Condition, ...],
+        *,
+        genes: tuple[str, ...],
+        kin: tuple[str, ...],
+        has_pool: bool,
+    ) -> None:
         self._fit = fit
         pool = np.asarray(fit.control, np.float64) if has_pool else None
         self._seen = Seen(conditions=training, residual=np.asarray(fit.residual, np.float64), pool=pool)
+        lent, donors = fit.lent, [training[row] for row in fit.lent.row]
+        self._lender = Lender(donors=make_donors(donors, lent.change, genes, pool), kin=kin, lent=lent)
         self._trained_genes = {gene for condition in training for gene in _genes(condition)}
 
     def predict(
@@ -83,9 +101,15 @@ class Corrections:
         ends = np.cumsum([len(conditions), len(controls), len(less)])
         mean, no_edit, any_edit, of_parts = np.split(found, ends)
         trust, compose = np.asarray(self._fit.trust, np.float64), np.asarray(self._fit.compose, np.float64)
-        nested = Nested(unedited=no_edit[unseen], control=no_edit[unseen], shared=any_edit, specific=mean[unseen])
+        steps = np.zeros((len(unseen), mean.shape[1], 3))
+        for place, row in enumerate(unseen):
+            steps[place] = self._lender.loan(conditions[row], _genes(conditions[row]) - self._trained_genes).steps
+        nested = Nested(
+            unedited=no_edit[unseen], control=no_edit[unseen], shared=any_edit, specific=mean[unseen], borrowed=steps
+        )
         mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(trust))
-        carried, used = np.zeros_like(mean), 0
+        carried, borrowed, used = np.zeros_like(mean), np.zeros_like(mean), 0
+        borrowed[unseen] = np.where(own[unseen], 0.0, steps @ trust[3:])
         for row, (condition, known) in enumerate(zip(conditions, terms, strict=True)):
             if known is not None:
                 made = self._seen.composition(known, of_parts[used : used + len(known)])
@@ -102,7 +126,12 @@ class Corrections:
                 shares = self._fit.carry_over[1 if kinds[row] == "later" else 0]
                 carried[row] = shares[0] * control + shares[1] * (self._seen.residual_of(condition) - control)
         mean = mean + carried
-        return Corrected(mean=mean, carried=carried, kinds=tuple(kinds))
+        return Corrected(mean=mean, carried=carried, kinds=tuple(kinds), borrowed=borrowed)
+
+    def loan(self, condition: Condition) -> Loan | None:
+        """What a condition borrows, before it is shared out; ``None`` where all its edits were trained on."""
+        unseen = _genes(condition) - self._trained_genes
+        return self._lender.loan(condition, unseen) if unseen else None
 
     def _kind(self, condition: Condition, terms: tuple[Term, ...] | None) -> Kind:
         if terms is not None:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions import Assumption, Harvested
 from semimech.assumptions.catalogue import (
+    ALIKE_EDITS,
     FULL_EFFICACY,
     INSTANTANEOUS,
     KNOWN_WIRING,
@@ -26,6 +27,7 @@ from semimech.data.scale import Scale
 from semimech.experiment import Condition, Experiment, remaining_history
 from semimech.fit.config import FitConfig
 from semimech.fit.correct import Corrected, Corrections
+from semimech.fit.donors import Loan
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
 from semimech.fit.record import Record, Result
@@ -71,6 +73,8 @@ class FittedModel(AbstractDynamicPredictor):
         self._corrections = Corrections(
             result.fit,
             result.training,
+            genes=result.roster.genes,
+            kin=result.kin,
             has_pool=result.system.is_stationary and any(c.is_control and c.media == (None,) for c in result.training),
         )
 
@@ -112,6 +116,18 @@ class FittedModel(AbstractDynamicPredictor):
         conditions = [self.system.resolve(condition) for condition in conditions]
         raise_faults(DataError, "query", self.unknown_names(conditions))
         return self._corrections.predict(conditions, self._own(conditions), self.by_law)
+
+    def loan(self, condition: Condition) -> Loan | None:
+        """What an unseen edit borrows from what was measured of others; ``None`` where all edits were trained on.
+
+        Raises
+        ------
+        DataError
+            Listing genes and media that the model does not know.
+        """
+        asked = self.system.resolve(condition)
+        raise_faults(DataError, "query", self.unknown_names([asked]))
+        return self._corrections.loan(asked)
 
     def advance(
         self,
@@ -215,12 +231,13 @@ class FittedModel(AbstractDynamicPredictor):
 
     def unknown_names(self, conditions: Sequence[Condition]) -> list[str]:
         """A fault for each gene and medium of a query that the model does not know."""
-        known_genes, known_media = set(self.roster.regulators), set(self.roster.media)
+        known_genes, known_media = {*self.roster.regulators, *self._result.kin}, set(self.roster.media)
         periods = [period.context for condition in conditions for period in condition.history]
         genes = {edit.gene for context in periods for edit in context.edits} - known_genes
         media = {context.medium for context in periods if context.medium is not None} - known_media
         faults = [
-            f"gene {g!r} is neither measured nor edited in training{_near(g, known_genes)}" for g in sorted(genes)
+            f"gene {g!r} is neither measured nor edited in training, nor in a table of genes{_near(g, known_genes)}"
+            for g in sorted(genes)
         ]
         known_media.add(self.system.maintenance_medium)
         return faults + [f"medium {m!r} was not in the training data{_near(m, known_media)}" for m in sorted(media)]
@@ -256,6 +273,8 @@ def model_assumptions(record: Record) -> tuple[Assumption, ...]:
         found.append(KNOWN_WIRING)
     if record.chosen.strength != "none":
         found.append(STATIONARY_CONTROLS)
+    if (record.likeness["strength"] > 0).any():
+        found.append(ALIKE_EDITS)
     return tuple(found)
 
 

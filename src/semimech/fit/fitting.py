@@ -17,19 +17,21 @@ from semimech._errors import ConfigError, DataError
 from semimech._files import replacing
 from semimech.data import Dataset
 from semimech.experiment import Condition
+from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
 from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
+from semimech.fit.donors import nothing_lent
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
-from semimech.fit.problem import Problem, check_strength, edited_genes, make_problem, make_roster
+from semimech.fit.problem import check_strength, data_weight, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
-from semimech.fit.select import Selection, select
+from semimech.fit.select import Selection, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
-from semimech.model import CellModel, ExponentialSolver, PriorNetwork, ScaleGrid, make_plan
+from semimech.model import CellModel, ExponentialSolver, Kinship, PriorNetwork, ScaleGrid, make_plan
 
 
 def fit(
@@ -37,6 +39,7 @@ def fit(
     config: FitConfig | None = None,
     *,
     prior: PriorNetwork | None = None,
+    kinship: Kinship | None = None,
     targets: Sequence[str] = (),
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -51,8 +54,11 @@ def fit(
         Settings; the defaults if not given.
     prior
         Known wiring.
+    kinship
+        Tables of genes that act alike: complexes, pathways, embeddings. Queries may edit any gene that stands in them or in the
+        prior network; an unseen edit borrows from those that are like it.
     targets
-        Genes that queries may edit although they are neither measured nor edited in training; such an edit is
+        Genes that queries may edit although they are neither measured nor edited in training, nor in a table; such an edit is
         predicted by what all edits share.
     checkpoint
         Folder where the fit keeps its state; a fit interrupted there goes on from it.
@@ -78,9 +84,15 @@ def fit(
     scale = ScaleGrid(
         state=dataset.scale.state_grid.astype(np.float32), observed=dataset.scale.observed_grid.astype(np.float32)
     )
+    folds = edit_folds(dataset, config.n_folds, seed=config.seed)
+    lending, borrowed = None, np.zeros((*dataset.mean.shape, 3))
+    if config.borrowing == "validated" and config.pooling == "validated":
+        scored = data_weight(dataset) * (~edited_genes(dataset) & ~dataset.is_control[:, None])
+        lending = learn_borrowing(dataset, folds, scored, prior=prior, kinship=kinship, seed=config.seed)
+        borrowed = lending.steps
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None:
-        _claim(folder, config, problem, scale)
+        _claim(folder, config, (problem, scale, borrowed), [stage.hours for stage in problem.plan.stages])
     select_key, fit_key, start_key = jax.random.split(jax.random.key(config.seed), 3)
     start = initial_model(
         roster,
@@ -96,7 +108,7 @@ def fit(
     training = Training(
         problem=problem, roster=roster, start=start, solver=solver, checkpoint=folder, progress=progress
     )
-    selection = select(dataset, training, config, key=select_key)
+    selection = select(dataset, training, config, folds=folds, borrowed=borrowed, key=select_key)
     chosen = selection.chosen
     program = Program(strength=chosen.strength, n_factors=chosen.n_factors, config=config)
     tests = held_out_tests(dataset, has_composites=config.pooling == "validated", seed=config.seed)
@@ -106,15 +118,22 @@ def fit(
     keys = list(jax.random.split(fit_key, len(runs)))
     state = training.run(program, runs, keys, n_steps=config.n_steps, label="final fit")
     numbers = _numbers(dataset, training, selection, tests, training.models(state), config)
+    if lending is not None:
+        numbers = replace(numbers, lent=lending.lender.lent)
     members = jax.tree.map(lambda leaf: leaf[: config.n_members], state)
     record = Record(
         config=config,
         chosen=chosen,
         selection=selection.table,
         history=_history(members),
+        likeness=NO_SOURCES if lending is None else lending.table,
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
-        notes=(*_notes(dataset, config, chosen), *batch_notes(dataset, problem.counts)),
+        notes=(
+            *_notes(dataset, config, chosen),
+            *batch_notes(dataset, problem.counts),
+            *(() if lending is None else (borrowing_note(lending.table, selection.trust),)),
+        ),
     )
     result = Result(
         fit=numbers,
@@ -123,14 +142,15 @@ def fit(
         var_names=dataset.var_names or dataset.genes,
         training=dataset.conditions,
         record=record,
+        kin=() if lending is None else lending.lender.kin,
     )
     return FittedModel(result)
 
 
-def _claim(folder: Path, config: FitConfig, problem: Problem, scale: ScaleGrid) -> None:
+def _claim(folder: Path, config: FitConfig, arrays: object, hours: Sequence[object]) -> None:
     """Mark a checkpoint folder as this fit's, or refuse one that is another's."""
-    digest = hashlib.sha256(repr([stage.hours for stage in problem.plan.stages]).encode())
-    for leaf in jax.tree.leaves((problem, scale)):
+    digest = hashlib.sha256(repr(list(hours)).encode())
+    for leaf in jax.tree.leaves(arrays):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     mark = f"{format_config(config)}\n# data and wiring {digest.hexdigest()}\n"
     file = folder / "fit.toml"
@@ -196,6 +216,7 @@ def _numbers(
         carry_over=shares.carry_over.astype(np.float32),
         compose=shares.compose.astype(np.float32),
         trust=np.array(selection.trust, np.float32),
+        lent=nothing_lent(len(dataset.genes)),
         seen=shares.widths.get("seen", later),
         later=later,
         parts=shares.widths.get("parts", unseen),

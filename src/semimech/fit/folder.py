@@ -22,11 +22,12 @@ from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.calibrate import Calibration
 from semimech.fit.candidates import Candidate
 from semimech.fit.config import FitConfig, format_config, read_config
+from semimech.fit.donors import Lent
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import Roster, ScaleGrid
 
-FORMAT = 3
+FORMAT = 4
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
@@ -109,6 +110,7 @@ def read_result(directory: Path) -> Result:
             history=pd.read_csv(directory / "history.tsv", sep="\t"),
             dataset=about["dataset"],
             fingerprint=about["fingerprint"],
+            likeness=pd.read_csv(directory / "likeness.tsv", sep="\t"),
             notes=tuple(about["notes"]),
         )
         var_names = tuple(about["var_names"])
@@ -125,6 +127,7 @@ def read_result(directory: Path) -> Result:
         var_names=var_names,
         training=training,
         record=record,
+        kin=tuple(about["kin"]),
     )
 
 
@@ -151,6 +154,8 @@ def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:
         "fingerprint": record.fingerprint,
         "notes": record.notes,
         "is_start_known": isinstance(result.fit.members.log_initial, np.ndarray),
+        "kin": result.kin,
+        "lent": {name: len(getattr(result.fit.lent, name)) for name in ("row", "own", "response", "hours")},
         "scale_grid": len(result.fit.members.scale.state),
         "versions": package_versions(),
     }
@@ -164,6 +169,7 @@ def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:
     )
     record.selection.to_csv(folder / "selection.tsv", sep="\t", index=False)
     record.history.to_csv(folder / "history.tsv", sep="\t", index=False)
+    record.likeness.to_csv(folder / "likeness.tsv", sep="\t", index=False)
     network.to_csv(folder / "network.tsv", sep="\t", index=False)
     write_leaves(folder / "arrays.npz", result.fit)
     (folder / "model.json").write_text(json.dumps(about, indent=1))
@@ -186,9 +192,23 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         residual=np.zeros((n_training, n_genes), np.float32),
         carry_over=np.zeros((2, 2), np.float32),
         compose=np.zeros(3, np.float32),
-        trust=np.zeros(3, np.float32),
+        trust=np.zeros(6, np.float32),
+        lent=_empty_lent(about, n_genes),
         seen=calibration,
         later=calibration,
         parts=calibration,
         unseen=calibration,
+    )
+
+
+def _empty_lent(about: dict[str, Any], n_genes: int) -> Lent:
+    n = about["lent"]
+    return Lent(
+        row=np.zeros(n["row"], int),
+        change=np.zeros((n["row"], n_genes), np.float32),
+        likeness=np.zeros((len(about["kin"]), n["own"]), np.float32),
+        own=np.zeros(n["own"], np.float32),
+        response=np.zeros((n["response"], n_genes), np.float32),
+        hours=np.zeros(n["hours"], np.float32),
+        amplitude=np.zeros((2, n["hours"]), np.float32),
     )

@@ -26,28 +26,31 @@ class Nested:
         As if the edits had been made in genes that the model does not know: what all edits have in common.
     specific
         Of the edits themselves.
+    borrowed
+        Beside them, from measurements alone (`semimech.fit.donors.Loan`): changes that edits have in common; what edits like these did beyond
+        that; and what unedited cells with less of the targets are like.
     """
 
     unedited: Float[np.ndarray, "condition gene"]
     control: Float[np.ndarray, "condition gene"]
     shared: Float[np.ndarray, "condition gene"]
     specific: Float[np.ndarray, "condition gene"]
+    borrowed: Float[np.ndarray, "condition gene 3"]
 
-    def pooled(self, trust: Float[np.ndarray, 3]) -> Float[np.ndarray, "condition gene"]:
+    def pooled(self, trust: Float[np.ndarray, 6]) -> Float[np.ndarray, "condition gene"]:
         """The law's unedited cells, and as much of each step from there as it is trusted."""
         return self.unedited + self.steps @ trust
 
     @property
-    def steps(self) -> Float[np.ndarray, "condition gene 3"]:
-        """From the law's unedited cells to the measured ones; from no edit to any edit; from any edit to this one."""
-        return np.stack(
-            [self.control - self.unedited, self.shared - self.unedited, self.specific - self.shared], axis=-1
-        )
+    def steps(self) -> Float[np.ndarray, "condition gene 6"]:
+        """From the law's unedited cells to the measured ones; from no edit to any edit; from any edit to this one; and what is borrowed."""
+        by_law = [self.control - self.unedited, self.shared - self.unedited, self.specific - self.shared]
+        return np.concatenate([np.stack(by_law, axis=-1), self.borrowed], axis=-1)
 
 
 def best_trust(
     nested: Nested, truth: Float[np.ndarray, "condition gene"], weight: Float[np.ndarray, "condition gene"]
-) -> Float[np.ndarray, 3]:
+) -> Float[np.ndarray, 6]:
     """How far each step is worth taking, between 0 and 1: bounded least squares on what was held out.
 
     A step that changes nothing is trusted. NaN, where nothing was held out, is left out.

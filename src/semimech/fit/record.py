@@ -14,6 +14,7 @@ from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration
 from semimech.fit.candidates import Candidate
 from semimech.fit.config import FitConfig
+from semimech.fit.donors import Lent
 from semimech.model import CellModel, Roster
 
 
@@ -36,8 +37,11 @@ class Fit(eqx.Module):
         For what was seen in parts only: the share of what the law says beyond their sum, of the residual of unedited cells, and of
         those of the parts (`semimech.fit.compose`).
     trust
-        For edits that were not trained on: the share of the residual of unedited cells, and how far the prediction goes from no edit
-        to an edit of an unknown gene, and from there to its own, from inner validation.
+        For edits that were not trained on: the share of the residual of unedited cells, how far the prediction goes from no edit
+        to an edit of an unknown gene, and from there to its own, and how much of what is borrowed is added
+        (`semimech.fit.pooling.Nested`), from inner validation.
+    lent
+        What they borrow (`semimech.fit.donors`).
     seen, later, parts, unseen
         Calibration of intervals: for what was seen, at times between its harvests and after the last; for what was seen
         in parts; for edits that were not trained on.
@@ -48,7 +52,8 @@ class Fit(eqx.Module):
     residual: Float[np.ndarray, "condition gene"]
     carry_over: Float[np.ndarray, "2 2"]
     compose: Float[np.ndarray, 3]
-    trust: Float[np.ndarray, 3]
+    trust: Float[np.ndarray, 6]
+    lent: Lent
     seen: Calibration
     later: Calibration
     parts: Calibration
@@ -69,6 +74,8 @@ class Record:
         Every candidate with its held-out error.
     history
         Loss terms by step and member: columns ``run, step, term, value``.
+    likeness
+        Sources of likeness between edits and what each was worth (`semimech.fit.borrow.Borrowing`).
     dataset, fingerprint
         Name and hash of the training data.
     notes
@@ -79,6 +86,7 @@ class Record:
     chosen: Candidate
     selection: pd.DataFrame
     history: pd.DataFrame
+    likeness: pd.DataFrame
     dataset: str
     fingerprint: str
     notes: tuple[str, ...] = ()
@@ -102,6 +110,8 @@ class Result:
         Training conditions, one for each row of ``fit.residual``.
     record
         How the model came to be.
+    kin
+        Genes of which it is known how much they are like edits of training, one for each row of ``fit.lent.likeness``.
     """
 
     fit: Fit
@@ -110,3 +120,4 @@ class Result:
     var_names: tuple[str, ...]
     training: tuple[Condition, ...]
     record: Record
+    kin: tuple[str, ...] = ()

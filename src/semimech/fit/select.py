@@ -26,7 +26,8 @@ from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
 
 _TIE = 0.02
-_LAW_ALONE = np.array([0.0, 1.0, 1.0])
+_LAW_ALONE = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+_STEPS = ("trust_control", "trust_shared", "trust", "trust_mean", "trust_alike", "trust_response")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +48,14 @@ class Selection:
         NaN for conditions that were never held out.
     trust
         How far an unseen edit's prediction goes from the law's unedited cells to the measured ones, from "no edit" to "an edit
-        of an unknown gene", and from there to its own: 0 not at all, 1 all the way.
+        of an unknown gene", from there to its own, and how much of each borrowed step is added: 0 nothing, 1 all.
     """
 
     chosen: Candidate
     averaged: tuple[Candidate, ...]
     table: pd.DataFrame
     held_out: Float[np.ndarray, "condition gene"]
-    trust: Float[np.ndarray, 3]
+    trust: Float[np.ndarray, 6]
 
 
 def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.ndarray, " condition"]]:
@@ -94,23 +95,26 @@ class _Outcome:
     nested: Nested
     errors: Float[np.ndarray, " fold"]
     held_out: Float[np.ndarray, "condition gene"]
-    trust: Float[np.ndarray, 3]
+    trust: Float[np.ndarray, 6]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Trial:
-    """Where candidates are tried: the data, compiled, and what is held out of them."""
+    """Where candidates are tried: the data, compiled, what is held out of them, and what that would have borrowed."""
 
     dataset: Dataset
     training: Training
     config: FitConfig
     folds: Sequence[Bool[np.ndarray, " condition"]]
+    borrowed: Float[np.ndarray, "condition gene 3"]
 
     def outcome(self, candidate: Candidate, nested: Nested) -> _Outcome:
         """Pool held-out predictions, and score them by fold, relative to no change."""
         dataset, own = self.dataset, edited_genes(self.dataset)
         weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
         trust = _LAW_ALONE if self.config.pooling == "none" else best_trust(nested, dataset.mean, weight)
+        if self.config.borrowing == "none":
+            trust = np.append(trust[:3], np.zeros(3))
         pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], nested.pooled(trust))
         control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
         unchanged = weight * (control - dataset.mean) ** 2
@@ -144,7 +148,13 @@ class _Trial:
             for k, fold in enumerate(folds):
                 for level, prediction in zip(levels, predictions, strict=True):
                     level[fold] = prediction[i, k, fold]
-            nested = Nested(unedited=levels[0], control=self._control(levels[0]), shared=levels[1], specific=levels[2])
+            nested = Nested(
+                unedited=levels[0],
+                control=self._control(levels[0]),
+                shared=levels[1],
+                specific=levels[2],
+                borrowed=self.borrowed,
+            )
             outcomes.append(self.outcome(candidate, nested))
         return outcomes
 
@@ -171,7 +181,15 @@ class _Trial:
         )
 
 
-def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNGKeyArray) -> Selection:
+def select(
+    dataset: Dataset,
+    training: Training,
+    config: FitConfig,
+    *,
+    folds: Sequence[Bool[np.ndarray, " condition"]],
+    borrowed: Float[np.ndarray, "condition gene 3"],
+    key: PRNGKeyArray,
+) -> Selection:
     """Choose among candidates by their error on held-out training edits; a steady-state loss must lower it by more than a tie.
 
     Parameters
@@ -181,7 +199,11 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
     training
         The compiled problem and how to run it.
     config
-        Candidates, folds and steps.
+        Candidates and steps.
+    folds
+        What to hold out, from `edit_folds`.
+    borrowed
+        What each condition would borrow while it is held out, see `semimech.fit.borrow`.
     key
         Randomness of the runs.
 
@@ -190,19 +212,19 @@ def select(dataset: Dataset, training: Training, config: FitConfig, *, key: PRNG
     ConfigError
         If the steady-state loss asked for is not allowed here.
     """
-    folds = edit_folds(dataset, config.n_folds, seed=config.seed)
     first = first_candidates(config)
     middle = first[len(first) // 2]
     asked = steady_state_candidates(config, dataset, middle)  # a strength that is not allowed is refused before any fit
     if not folds:
         chosen = (asked or [middle])[0]
         blank = _nothing(dataset)
-        nested, trust = Nested(unedited=blank, control=blank, shared=blank, specific=blank), np.ones(3)
+        nested = Nested(unedited=blank, control=blank, shared=blank, specific=blank, borrowed=borrowed)
+        trust = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
         nothing = _Outcome(candidate=chosen, nested=nested, errors=np.full(1, np.nan), held_out=blank, trust=trust)
         return Selection(
             chosen=chosen, averaged=(chosen,), table=_table([nothing], [nothing]), held_out=blank, trust=trust
         )
-    trial = _Trial(dataset=dataset, training=training, config=config, folds=folds)
+    trial = _Trial(dataset=dataset, training=training, config=config, folds=folds, borrowed=borrowed)
     outcomes = trial.validate(first, key=key)
     best = min(outcomes, key=_mean_error)
     for group in same_program(steady_state_candidates(config, dataset, best.candidate)):
@@ -239,7 +261,7 @@ def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
 def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.DataFrame:
     """All candidates with their errors; the best of those averaged is the chosen one."""
     table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes])
-    for number, name in enumerate(("trust_control", "trust_shared", "trust")):
+    for number, name in enumerate(_STEPS):
         table[name] = [outcome.trust[number] for outcome in outcomes]
     table["error"] = [outcome.errors.mean() for outcome in outcomes]
     n = len(averaged[0].errors)
@@ -255,6 +277,7 @@ def _mean_of(levels: Sequence[Nested]) -> Nested:
         control=np.mean([each.control for each in levels], axis=0),
         shared=np.mean([each.shared for each in levels], axis=0),
         specific=np.mean([each.specific for each in levels], axis=0),
+        borrowed=levels[0].borrowed,
     )
 
 

@@ -1,5 +1,6 @@
 """What a fitted model says beyond its predictions: edges, half-lives, what a prediction is made of, and why."""
 
+from semimech.interpret.borrowed import borrowed_from
 from semimech.interpret.edges import Recovery, recovery, signed_edges
 from semimech.interpret.explanation import Explanation, explain
 from semimech.interpret.half_lives import half_lives
@@ -8,6 +9,7 @@ from semimech.interpret.scm import scm_table, to_scm
 
 __all__ = [
     "PARTS",
+    "borrowed_from",
     "Explanation",
     "Recovery",
     "decompose",

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from semimech._errors import DataError
 from semimech.fit import FittedModel
+from semimech.interpret.borrowed import borrowed_from
 from semimech.interpret.parts import PARTS, decompose
 from semimech.interpret.paths import path_contributions
 from semimech.interpret.secant import Difference, difference
@@ -34,7 +35,8 @@ class Explanation:
         Predicted observed means of unedited cells after the same time in the maintenance medium, and of the edited ones.
     table
         One row per term, the contributions of which sum to ``predicted - control``: ``term``, for instance ``"GATA1 → KLF1 ⊣ HBB"``; ``kind``, ``"path"``,
-        ``"other paths"``, ``"carried residual"`` or ``"pooling"``; ``source``, the edited gene, ``"medium …"`` or ``"any edit"``; ``n_edges``;
+        ``"other paths"``, ``"borrowed"``, ``"carried residual"`` or ``"pooling"``; ``source``, the edited gene, ``"medium …"``, ``"any edit"``, or the
+        edit from which an unseen one borrows (`borrowed_from`); ``n_edges``;
         ``contribution``, observed scale, the mean over members of the ensemble; ``spread``, its standard deviation over them;
         and ``agreement``, the share of members that give it this sign. The last two say nothing of terms that members do not have.
     """
@@ -58,7 +60,7 @@ def explain(model: FittedModel, protocol: Protocol, gene: str, *, max_edges: int
     The change by the law obeys a linear system along the course of the cells, exactly (`semimech.interpret.secant`), and so is a sum over
     all paths through the network. Paths of up to ``max_edges`` edges are followed one by one, the largest are listed, and
     the row "all other paths" holds what is left of the law's change: paths that are weaker or longer, and errors of integration. Then follow what the prediction
-    adds to the law. A contribution is a statement about the model, not about the cells: see `signed_edges` for how firmly the ensemble
+    adds to the law; of what an unseen edit borrows from others, the largest parts. A contribution is a statement about the model, not about the cells: see `signed_edges` for how firmly the ensemble
     holds the edges on the way.
 
     Parameters
@@ -108,9 +110,16 @@ def explain(model: FittedModel, protocol: Protocol, gene: str, *, max_edges: int
     listed = sum((slope * by_path[path] for path in ranked[:n_paths]), np.zeros(len(slope)))
     rest = by_member - listed
     rows.append(_row(OTHER_PATHS, "other paths", rest, "", -1) | {"contribution": law - float(listed.mean())})
+    lent = borrowed_from(model, protocol, gene)
+    added = [(f"what {donor} did", "borrowed", donor, value) for donor, value in _most(lent, n_paths)]
+    pooling = parts["pooling"] - sum(value for *_, value in added)
+    added += [
+        ("carried residual", "carried residual", "", parts["carried_residual"]),
+        ("pooling", "pooling", "", pooling),
+    ]
     rows += [
-        _row(words, words, np.array([parts[part]]), "", -1) | {"spread": np.nan, "agreement": np.nan}
-        for words, part in (("carried residual", "carried_residual"), ("pooling", "pooling"))
+        _row(term, kind, np.array([value]), source, -1) | {"spread": np.nan, "agreement": np.nan}
+        for term, kind, source, value in added
     ]
     return Explanation(
         gene=gene,
@@ -120,6 +129,12 @@ def explain(model: FittedModel, protocol: Protocol, gene: str, *, max_edges: int
         predicted=parts["predicted"],
         table=pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"n_edges": "Int64"}),
     )
+
+
+def _most(lent: pd.DataFrame, n: int) -> list[tuple[str, float]]:
+    """The donors that a prediction borrows most from, with what they add to it."""
+    ranked = lent[lent["contribution"] != 0].sort_values("contribution", key=np.abs, ascending=False, kind="stable")
+    return [(str(name), float(value)) for name, value in zip(ranked["donor"][:n], ranked["contribution"], strict=False)]
 
 
 def _row(term: str, kind: str, values: Float[np.ndarray, " member"], source: str, n_edges: int) -> dict[str, object]:

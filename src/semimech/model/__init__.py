@@ -2,6 +2,7 @@
 
 from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
+from semimech.model.kinship import Kinship, likeness, neighbour_profile, read_complexes, read_embedding
 from semimech.model.measurement import MeasurementOperator, log_negative_binomial
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
@@ -28,6 +29,7 @@ __all__ = [
     "CellModel",
     "ContextArrays",
     "ExponentialSolver",
+    "Kinship",
     "LinearDynamics",
     "LinearSCM",
     "MeasurementOperator",
@@ -48,13 +50,17 @@ __all__ = [
     "edge_penalty",
     "implied_covariance",
     "jacobian",
+    "likeness",
     "linearise",
     "log_negative_binomial",
     "lyapunov",
     "make_plan",
     "merge_regulons",
+    "neighbour_profile",
     "neural_map",
     "protocol_steps",
+    "read_complexes",
+    "read_embedding",
     "read_regulon",
     "run_plan",
     "settle",

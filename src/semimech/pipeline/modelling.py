@@ -33,7 +33,7 @@ def fit_model(
     config
         Settings.
     resume
-        Go on from checkpoints in ``out``; a finished model of the same data, wiring and settings is taken as it is.
+        Go on from checkpoints in ``out``; a finished model of the same data, tables and settings is taken as it is.
     progress
         Called with a label, steps done and steps in all.
 
@@ -42,13 +42,14 @@ def fit_model(
     ConfigError
         If ``out/model`` is something else, or there is a checkpoint of other data or settings to resume.
     """
-    prior = source.network()
+    prior, kinship = source.network(), source.kinship()
     check_place(out / "model")
     if resume and (model := _finished_model(source, dataset, out, config)) is not None:
         return model
     if not resume:
         remove_checkpoints(out)
-    model = fit(dataset, config, prior=prior, checkpoint=out / "checkpoint" / "fit", progress=progress)
+    checkpoint = out / "checkpoint" / "fit"
+    model = fit(dataset, config, prior=prior, kinship=kinship, checkpoint=checkpoint, progress=progress)
     model.save(out / "model")
     write_source(source, out)
     return model
@@ -76,8 +77,9 @@ def load_model(folder: Path, *, compounds: Sequence[Compound] = ()) -> FittedMod
 
 
 def _finished_model(source: Source, dataset: Dataset, out: Path, config: FitConfig) -> FittedModel | None:
-    """The model in a folder, if it is of this data, wiring and settings."""
-    if not is_model(out / "model") or read_note(out).get("prior") != source.note().get("prior"):
+    """The model in a folder, if it is of this data, these tables and settings."""
+    before, now = read_note(out), source.note()
+    if not is_model(out / "model") or any(before.get(k) != now.get(k) for k in ("prior", "complexes", "embeddings")):
         return None
     model = load(out / "model")
     is_same_data = model.record.fingerprint == dataset.fingerprint and model.system == dataset.system

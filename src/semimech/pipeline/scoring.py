@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from semimech.evaluate import Method, baseline_methods, compare, run_benchmark, 
 from semimech.fit import FitConfig, FittedModel, fit
 from semimech.fit.config import Law
 from semimech.fit.train import Progress
-from semimech.model import PriorNetwork
+from semimech.model import Kinship, PriorNetwork
 
 NAMES: dict[Law, str] = {"semi-mechanistic": "semi-mechanistic", "neural": "Neural ODE"}
 """Names of models in tables, by their law."""
@@ -48,6 +49,7 @@ def evaluate_model(
     config: FitConfig,
     *,
     prior: PriorNetwork | None,
+    kinship: Kinship | None,
     laws: Sequence[Law],
     say: Callable[[str], None] | None,
     progress: Progress | None,
@@ -68,6 +70,8 @@ def evaluate_model(
         Settings of the models.
     prior
         Known wiring.
+    kinship
+        Tables of genes that act alike.
     laws
         Laws of the models, the main one first.
     say, progress
@@ -86,7 +90,8 @@ def evaluate_model(
             settings = replace(config, law=law, seed=seed)
             rows = hashlib.sha256(repr(train.conditions).encode()).hexdigest()[:12]
             checkpoint = out / "checkpoint" / f"{law}-{seed}-{rows}"
-            return fit(train, settings, prior=prior, targets=targets, checkpoint=checkpoint, progress=progress)
+            known: dict[str, Any] = {"prior": prior, "kinship": kinship, "targets": targets}
+            return fit(train, settings, **known, checkpoint=checkpoint, progress=progress)
 
         return Method(name=NAMES[law], fit=fit_law)
 

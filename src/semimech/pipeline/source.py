@@ -13,12 +13,12 @@ import tomli_w
 from semimech._errors import ConfigError, DataError, raise_faults
 from semimech._files import replacing
 from semimech.data import Dataset, Examination, Keys, examine, read
-from semimech.model import PriorNetwork, merge_regulons, read_regulon
+from semimech.model import Kinship, PriorNetwork, merge_regulons, read_complexes, read_embedding, read_regulon
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a run starts from: a data file, how to read it, and what is known of the wiring.
+    """What a run starts from: a data file, how to read it, and what is known of the wiring and of which genes act alike.
 
     Parameters
     ----------
@@ -30,12 +30,18 @@ class Source:
         Tables of known regulation, each as its source publishes it, see `semimech.model.read_regulon`.
     prior_use
         ``"soft"`` or ``"mask"``, see `semimech.PriorNetwork`.
+    complexes
+        Tables of complexes or pathways, see `semimech.model.read_complexes`.
+    embeddings
+        Tables of vectors of genes, see `semimech.model.read_embedding`.
     """
 
     path: Path
     keys: dict[str, Any] = field(default_factory=dict)
     prior: tuple[Path, ...] = ()
     prior_use: str = "soft"
+    complexes: tuple[Path, ...] = ()
+    embeddings: tuple[Path, ...] = ()
 
     def dataset(self) -> Dataset:
         """Read the data set."""
@@ -66,6 +72,32 @@ class Source:
         raise_faults(DataError, "prior network", faults)
         return PriorNetwork(edges=merge_regulons(tables), use=self.prior_use)  # type: ignore[arg-type]
 
+    def kinship(self) -> Kinship | None:
+        """Read the tables of genes that act alike, if there are any.
+
+        Raises
+        ------
+        ConfigError
+            If a file cannot be read.
+        DataError
+            Listing every table that is none of its kind.
+        """
+        if not self.complexes and not self.embeddings:
+            return None
+        found: dict[str, dict[str, Any]] = {"complexes": {}, "embeddings": {}}
+        faults = []
+        for kind, paths, read_one in (
+            ("complexes", self.complexes, read_complexes),
+            ("embeddings", self.embeddings, read_embedding),
+        ):
+            for path in paths:
+                try:
+                    found[kind][str(path)] = read_one(path)
+                except DataError as error:
+                    faults.append(str(error))
+        raise_faults(DataError, "kinship", faults)
+        return Kinship(**found)
+
     def notes(self) -> tuple[str, ...]:
         """What a user of several tables of edges should know of them."""
         network = self.network()
@@ -84,12 +116,19 @@ class Source:
         keys = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in self.keys.items()}
         noted: dict[str, Any] = {"data": str(self.path.resolve()), "keys": keys}
         if self.prior:
-            noted["prior"] = {
-                "paths": [str(path.resolve()) for path in self.prior],
-                "use": self.prior_use,
-                "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.prior],
-            }
+            noted["prior"] = {"use": self.prior_use, **_noted(self.prior)}
+        for kind, paths in (("complexes", self.complexes), ("embeddings", self.embeddings)):
+            if paths:
+                noted[kind] = _noted(paths)
         return noted
+
+
+def _noted(paths: tuple[Path, ...]) -> dict[str, list[str]]:
+    """Where tables lie, and what they were."""
+    return {
+        "paths": [str(path.resolve()) for path in paths],
+        "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
+    }
 
 
 def write_source(source: Source, out: Path) -> None:
@@ -117,6 +156,7 @@ def read_source(out: Path) -> Source:
         raise ConfigError(f"{out}: no run.toml that can be read; name a folder that 'semimech run' or 'fit' wrote")
     prior = noted.get("prior")
     wiring = {} if prior is None else {"prior": tuple(map(Path, prior["paths"])), "prior_use": prior["use"]}
+    wiring |= {k: tuple(map(Path, noted[k]["paths"])) for k in ("complexes", "embeddings") if k in noted}
     return Source(path=Path(noted["data"]), keys=noted["keys"], **wiring)
 
 
