@@ -37,7 +37,7 @@ def by_hand(
         members=ensemble(*laws, scale=scale),
         control=UNIT,
         residual=np.zeros((len(training), N_GENES)) if residual is None else residual,
-        carry_over=np.full((2, 2), carry_over),
+        carry_over=np.array([[carry_over, carry_over, 0.0]] * 2),
         compose=np.array(compose),
         trust=np.array([*trust, 0.0, 0.0, 0.0][:6]),
         lent=nothing_lent(N_GENES),

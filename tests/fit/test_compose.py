@@ -178,7 +178,7 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
 def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum_of_its_parts(untested, compose):
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, [], [], [], untested=untested)
-    assert shares.carry_over.tolist() == [[1.0, 0.0]] * 2 and shares.compose.tolist() == compose
+    assert shares.carry_over.tolist() == [[1.0, 0.0, 0.0]] * 2 and shares.compose.tolist() == compose
     assert not shares.widths
 
 

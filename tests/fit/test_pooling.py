@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from semimech.experiment import parse_experiment
-from semimech.fit.pooling import Nested, anonymous, best_trust, unedited
+from semimech.fit.pooling import Nested, anonymous, best_shares, find_trust, unedited
 
 RNG = np.random.default_rng(0)
 SHAPE = (40, 5)
 WEIGHT = RNG.uniform(0.5, 2.0, SHAPE)
+EDIT = np.arange(SHAPE[0]) // 2
 
 
 def nested() -> Nested:
@@ -32,7 +33,34 @@ def nested() -> Nested:
 )
 def test_a_truth_on_the_way_is_found(wanted):
     levels = nested()
-    np.testing.assert_allclose(best_trust(levels, levels.pooled(np.array(wanted)), WEIGHT), wanted, atol=1e-6)
+    truth = levels.pooled(np.array(wanted))
+    found = find_trust(levels, truth, WEIGHT, EDIT)
+    np.testing.assert_allclose(found.trust, wanted, atol=1e-6)
+    np.testing.assert_allclose(found.held_out, truth, atol=1e-5)
+
+
+def test_what_one_edit_alone_tells_is_not_expected_of_the_next():
+    start = np.zeros(SHAPE)
+    direction = RNG.normal(size=SHAPE)
+    levels = Nested(unedited=start, control=start, shared=start, specific=direction, borrowed=np.zeros((*SHAPE, 3)))
+    truth = np.where(EDIT[:, None] == 3, 30.0 * direction, RNG.normal(size=SHAPE))
+    assert best_shares(levels.steps, truth, WEIGHT)[2] > 0.99
+    found = find_trust(levels, truth, WEIGHT, EDIT)
+    assert found.trust[2] < 0.2
+    others = EDIT != 3
+    assert (found.held_out[others] ** 2).mean() < 0.05 * (direction[others] ** 2).mean()
+
+
+def test_steps_are_shrunk_by_the_slope_of_truth_on_what_others_predict():
+    """One step of one gene: shares, predictions without the edit, and their slope in closed form."""
+    step = np.array([[1.0], [1.0], [1.0]])
+    truth = np.array([[0.9], [0.6], [0.3]])
+    levels = Nested(unedited=0 * step, control=0 * step, shared=0 * step, specific=step, borrowed=np.zeros((3, 1, 3)))
+    found = find_trust(levels, truth, np.ones((3, 1)), np.arange(3))
+    without = np.array([0.45, 0.6, 0.75])
+    slope = (without @ truth[:, 0]) / (without @ without)
+    np.testing.assert_allclose(found.trust[2], 0.6 * slope, atol=1e-6)
+    np.testing.assert_allclose(found.held_out[:, 0], slope * without, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +70,7 @@ def test_a_truth_on_the_way_is_found(wanted):
 def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
     levels = nested()
     truth = levels.pooled(np.array(outside)) + 0.1 * RNG.normal(size=SHAPE)
-    found = best_trust(levels, truth, WEIGHT)
+    found = best_shares(levels.steps, truth - levels.unedited, WEIGHT)
     error = lambda trust: float((WEIGHT * (levels.pooled(np.array(trust)) - truth) ** 2).sum())
     grid = itertools.product((0.0, 0.5, 1.0), repeat=6)
     assert error(found) <= min(map(error, grid)) + 1e-9
@@ -52,7 +80,7 @@ def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
 def test_pooling_is_never_worse_on_what_it_was_found_on():
     levels = nested()
     truth = RNG.normal(size=SHAPE)
-    found = levels.pooled(best_trust(levels, truth, WEIGHT))
+    found = levels.pooled(best_shares(levels.steps, truth - levels.unedited, WEIGHT))
     error = lambda predicted: float((WEIGHT * (predicted - truth) ** 2).sum())
     assert (
         error(found) <= min(error(x) for x in (levels.unedited, levels.control, levels.shared, levels.specific)) + 1e-9
@@ -64,10 +92,10 @@ def test_a_step_that_changes_nothing_is_trusted_and_nan_is_left_out():
     still = replace(still, shared=still.unedited)
     truth = still.pooled(np.array([0.25, 0.0, 0.5, 0.0, 1.0, 0.5]))
     truth[0] = np.nan
-    np.testing.assert_allclose(best_trust(still, truth, WEIGHT), [0.25, 1.0, 0.5, 0.0, 1.0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(find_trust(still, truth, WEIGHT, EDIT).trust, [0.25, 1.0, 0.5, 0.0, 1.0, 0.5], atol=1e-6)
     blank = np.full(SHAPE, np.nan)
     nothing = Nested(unedited=blank, control=blank, shared=blank, specific=blank, borrowed=np.zeros((*SHAPE, 3)))
-    assert best_trust(nothing, truth, WEIGHT).tolist() == [1.0] * 6
+    assert find_trust(nothing, truth, WEIGHT, EDIT).trust.tolist() == [1.0] * 6
 
 
 def test_conditions_without_names_or_edits_keep_times_and_media():

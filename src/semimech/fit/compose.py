@@ -74,6 +74,11 @@ class Seen:
         asked = self.reduced(condition)
         return _hours(asked) > max(_hours(self._reduced[row]) for row in self._like(asked))
 
+    def last(self, condition: Condition) -> Condition:
+        """The latest harvest of a known condition's course."""
+        rows = self._like(self.reduced(condition))
+        return self.conditions[max(rows, key=lambda row: _hours(self._reduced[row]))]
+
     def residual_of(self, condition: Condition) -> Float[np.ndarray, " gene"]:
         """Residual of a known condition, linear in time between harvests.
 

@@ -96,10 +96,13 @@ class Corrections:
         unseen = [row for row, c in enumerate(conditions) if not _genes(c) <= self._trained_genes]
         controls = [merged(condition, without_edits) for condition in conditions]
         less = [anonymous(conditions[row]) for row in unseen]
+        later = [row for row, c in enumerate(conditions) if kinds[row] == "later" and not c.is_control]
+        before = [self._seen.last(conditions[row]) for row in later]
         parts = [part for found in terms if found is not None for _, part in found]
-        found = predict_laws([*conditions, *controls, *less, *parts])
-        ends = np.cumsum([len(conditions), len(controls), len(less)])
-        mean, no_edit, any_edit, of_parts = np.split(found, ends)
+        found = predict_laws([*conditions, *controls, *less, *before, *parts])
+        ends = np.cumsum([len(conditions), len(controls), len(less), len(before)])
+        mean, no_edit, any_edit, by_then, of_parts = np.split(found, ends)
+        halted = dict(zip(later, by_then - mean[later], strict=True))
         trust, compose = np.asarray(self._fit.trust, np.float64), np.asarray(self._fit.compose, np.float64)
         steps = np.zeros((len(unseen), mean.shape[1], 3))
         for place, row in enumerate(unseen):
@@ -123,8 +126,9 @@ class Corrections:
             elif kinds[row] == "unseen":
                 carried[row] = trust[0] * control
             else:
-                shares = self._fit.carry_over[1 if kinds[row] == "later" else 0]
+                shares = self._fit.carry_over[1 if row in halted else 0]
                 carried[row] = shares[0] * control + shares[1] * (self._seen.residual_of(condition) - control)
+                carried[row] += shares[2] * halted.get(row, 0.0)
         mean = mean + carried
         return Corrected(mean=mean, carried=carried, kinds=tuple(kinds), borrowed=borrowed)
 

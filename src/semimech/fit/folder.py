@@ -190,7 +190,7 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         members=stacked,
         control=gene,
         residual=np.zeros((n_training, n_genes), np.float32),
-        carry_over=np.zeros((2, 2), np.float32),
+        carry_over=np.zeros((2, 3), np.float32),
         compose=np.zeros(3, np.float32),
         trust=np.zeros(6, np.float32),
         lent=_empty_lent(about, n_genes),

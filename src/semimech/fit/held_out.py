@@ -27,14 +27,15 @@ class Shares:
     Parameters
     ----------
     carry_over
-        At times between harvests, and after the last: of the residual of unedited cells, and of what goes beyond it.
+        At times between harvests, and after the last: of the residual of unedited cells, of what goes beyond it, and of what the law
+        says would still have changed since the last harvest, taken back.
     compose
         Of what the law says beyond the sum of parts, of the residual of unedited cells, and of those of the parts.
     widths
         Calibrations of ``seen``, ``later`` and ``parts``, where there was something to calibrate on.
     """
 
-    carry_over: Float[np.ndarray, "2 2"]
+    carry_over: Float[np.ndarray, "2 3"]
     compose: Float[np.ndarray, 3]
     widths: dict[str, Calibration]
 
@@ -124,8 +125,8 @@ def find_shares(
         corrected = start + np.einsum("s,csg->cg", shares, steps)
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
-    later = found.get("later", np.array([1.0, 0.0]))
-    between = found.get("seen", later)
+    later = found.get("later", np.array([1.0, 0.0, 0.0]))
+    between = np.append(found.get("seen", later[:2]), 0.0)
     compose = found.get("parts", np.array([untested[0], between[0], untested[1]]))
     return Shares(carry_over=np.stack([between, later]), compose=compose, widths=widths)
 
@@ -165,12 +166,18 @@ def _collect(
     known = [(row, condition) for row, condition in held if seen.knows(condition)]
     terms = {row: found for row, c in held if not seen.knows(c) and (found := seen.terms(c)) is not None}
     controls = [merged(condition, without_edits) for _, condition in known]
-    asked = [*controls, *(part for found in terms.values() for _, part in found)]
+    before = [seen.last(condition) for _, condition in known]
+    asked = [*controls, *before, *(part for found in terms.values() for _, part in found)]
     by_law = ask(asked) if asked else np.zeros((0, len(dataset.genes)))
-    for (row, condition), control, law in zip(known, controls, by_law[: len(controls)], strict=True):
-        kind, base = "later" if seen.is_beyond(condition) else "seen", seen.unedited(control, law)
-        kinds[kind].add(row, means[row], [base, seen.residual_of(condition) - base])
-    used = len(controls)
+    by_then = by_law[len(known) :]
+    for number, ((row, condition), control) in enumerate(zip(known, controls, strict=True)):
+        base = seen.unedited(control, by_law[number])
+        steps = [base, seen.residual_of(condition) - base]
+        if seen.is_beyond(condition):
+            kinds["later"].add(row, means[row], [*steps, by_then[number] - means[row]])
+        else:
+            kinds["seen"].add(row, means[row], steps)
+    used = 2 * len(known)
     for row, found in terms.items():
         made = seen.composition(found, by_law[used : used + len(found)])
         used += len(found)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.optimize import lsq_linear
 
 from semimech.experiment import Condition, Context
+
+_MEASURED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # shares whose prediction is the measured controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +50,53 @@ class Nested:
         return np.concatenate([np.stack(by_law, axis=-1), self.borrowed], axis=-1)
 
 
-def best_trust(
-    nested: Nested, truth: Float[np.ndarray, "condition gene"], weight: Float[np.ndarray, "condition gene"]
-) -> Float[np.ndarray, 6]:
-    """How far each step is worth taking, between 0 and 1: bounded least squares on what was held out.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trusted:
+    """How far predictions of unseen edits go, and what they then were for edits that were held out.
 
-    A step that changes nothing is trusted. NaN, where nothing was held out, is left out.
+    Parameters
+    ----------
+    trust
+        Share of each step of `Nested`.
+    held_out
+        Predictions of held-out conditions, each with shares that were found without its own edits.
     """
-    return best_shares(nested.steps, truth - nested.unedited, weight)
+
+    trust: Float[np.ndarray, " step"]
+    held_out: Float[np.ndarray, "condition gene"]
+
+
+def find_trust(
+    nested: Nested,
+    truth: Float[np.ndarray, "condition gene"],
+    weight: Float[np.ndarray, "condition gene"],
+    group: Int[np.ndarray, " condition"],
+) -> Trusted:
+    r"""How far each step is worth taking for an edit that was not among those on which that was found.
+
+    Shares are the best ones on what was held out, bounded by 0 and 1. What few edits tell does not hold for the next one, so
+    predictions are shrunk towards the measured controls by the slope of truth on predictions whose shares were found without the
+    edit at hand (Copas 1983): about 1 for many edits that agree, 0 where one edit alone speaks for a step.
+
+    Parameters
+    ----------
+    nested
+        Predictions of what was held out; NaN, where nothing was, is left out.
+    truth, weight
+        Measured means, and weights of squared errors.
+    group
+        Number of the edits of each condition.
+    """
+    steps, target = nested.steps, truth - nested.unedited
+    products = _products(steps, target, weight, group)
+    trust = _bounded(products.sum(axis=0))
+    beyond = np.zeros_like(target)
+    for number, own in enumerate(products):
+        out = group == number
+        beyond[out] = steps[out] @ _bounded(products.sum(axis=0) - own) - steps[out][..., 0]
+    slope = _slope(beyond, target - steps[..., 0], weight)
+    trust = slope * trust + (1.0 - slope) * _MEASURED
+    return Trusted(trust=trust, held_out=nested.control + slope * beyond)
 
 
 def best_shares(
@@ -65,20 +106,51 @@ def best_shares(
 ) -> Float[np.ndarray, " step"]:
     """Shares between 0 and 1 of steps whose sum is nearest to a target: bounded, weighted least squares.
 
-    A step that changes nothing has share 1. Rows with NaN are left out.
+    A step that changes nothing has share 1. Entries with NaN are left out.
     """
-    root, n_steps = np.sqrt(weight)[..., None], steps.shape[-1]
-    rows = np.concatenate([root * steps, root * target[..., None]], axis=-1).reshape(-1, n_steps + 1)
-    rows = rows[np.isfinite(rows).all(axis=1)]
-    left, right = rows[:, :-1], rows[:, -1]
-    gram, moment = left.T @ left, left.T @ right
-    is_still = np.diagonal(gram) <= 1e-9 * max(float(right @ right), 1e-12)
-    shares = np.ones(n_steps)
+    return _bounded(_products(steps, target, weight, np.zeros(len(steps), dtype=int)).sum(axis=0))
+
+
+def _products(
+    steps: Float[np.ndarray, "condition gene step"],
+    target: Float[np.ndarray, "condition gene"],
+    weight: Float[np.ndarray, "condition gene"],
+    group: Int[np.ndarray, " condition"],
+) -> Float[np.ndarray, "group row row"]:
+    """Weighted products of steps and target with each other, for each group of conditions."""
+    n_rows = steps.shape[-1] + 1
+    found = np.zeros((int(group.max(initial=-1)) + 1, n_rows, n_rows))
+    for number in range(len(found)):
+        out = group == number
+        rows = np.concatenate([steps[out], target[out, :, None]], axis=-1) * np.sqrt(weight[out])[..., None]
+        rows = rows.reshape(-1, n_rows)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        found[number] = rows.T @ rows
+    return found
+
+
+def _bounded(product: Float[np.ndarray, "row row"]) -> Float[np.ndarray, " step"]:
+    """The best shares, given products."""
+    gram, moment, power = product[:-1, :-1], product[:-1, -1], float(product[-1, -1])
+    is_still = np.diagonal(gram) <= 1e-9 * max(power, 1e-12)
+    shares = np.ones(len(moment))
     if not is_still.all():
         moving = np.flatnonzero(~is_still)
         factor = np.linalg.cholesky(gram[np.ix_(moving, moving)] + 1e-9 * np.trace(gram) * np.eye(len(moving)))
         shares[moving] = lsq_linear(factor.T, np.linalg.solve(factor, moment[moving]), bounds=(0.0, 1.0)).x
     return shares
+
+
+def _slope(
+    predicted: Float[np.ndarray, "condition gene"],
+    truth: Float[np.ndarray, "condition gene"],
+    weight: Float[np.ndarray, "condition gene"],
+) -> float:
+    """Slope of truth on predictions, between 0 and 1; 1 where nothing is predicted."""
+    is_scored = np.isfinite(predicted) & np.isfinite(truth)
+    weight, predicted, truth = weight[is_scored], predicted[is_scored], truth[is_scored]
+    power = float(weight @ predicted**2)
+    return min(max(float(weight @ (predicted * truth)) / power, 0.0), 1.0) if power > 0.0 else 1.0
 
 
 def anonymous(condition: Condition) -> Condition:

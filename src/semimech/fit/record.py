@@ -32,7 +32,8 @@ class Fit(eqx.Module):
         (`semimech.fit.held_out.shrunk`).
     carry_over
         For what was seen, at times between its harvests and after the last: the share of the residual of unedited cells
-        that is added, and of what the residual of the edited ones has beyond it.
+        that is added, of what the residual of the edited ones has beyond it, and, after the last harvest, of what the law says
+        would have changed since, taken back: all three at 1 are persistence.
     compose
         For what was seen in parts only: the share of what the law says beyond their sum, of the residual of unedited cells, and of
         those of the parts (`semimech.fit.compose`).
@@ -50,7 +51,7 @@ class Fit(eqx.Module):
     members: CellModel
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
-    carry_over: Float[np.ndarray, "2 2"]
+    carry_over: Float[np.ndarray, "2 3"]
     compose: Float[np.ndarray, 3]
     trust: Float[np.ndarray, 6]
     lent: Lent

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, PRNGKeyArray
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from semimech.data import Dataset
 from semimech.fit.candidates import (
@@ -20,7 +20,7 @@ from semimech.fit.candidates import (
     steady_state_candidates,
 )
 from semimech.fit.config import FitConfig
-from semimech.fit.pooling import Nested, anonymous, best_trust, unedited
+from semimech.fit.pooling import Nested, anonymous, find_trust, unedited
 from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
@@ -112,10 +112,12 @@ class _Trial:
         """Pool held-out predictions, and score them by fold, relative to no change."""
         dataset, own = self.dataset, edited_genes(self.dataset)
         weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
-        trust = _LAW_ALONE if self.config.pooling == "none" else best_trust(nested, dataset.mean, weight)
-        if self.config.borrowing == "none":
-            trust = np.append(trust[:3], np.zeros(3))
-        pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], nested.pooled(trust))
+        trust, pooled = _LAW_ALONE, nested.specific
+        if self.config.pooling == "validated":
+            found = find_trust(nested, dataset.mean, weight, _numbers_of_edits(dataset))
+            is_lent = np.abs(self.borrowed).max(axis=(0, 1)) > 0.0
+            trust, pooled = np.append(found.trust[:3], np.where(is_lent, found.trust[3:], 0.0)), found.held_out
+        pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], pooled)
         control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
         unchanged = weight * (control - dataset.mean) ** 2
         no_change = max(float(np.mean([unchanged[fold].sum() for fold in self.folds])), 1e-12)
@@ -179,6 +181,12 @@ class _Trial:
             held_out=together.held_out,
             trust=together.trust,
         )
+
+
+def _numbers_of_edits(dataset: Dataset) -> Int[np.ndarray, " condition"]:
+    """One number for all conditions of the same edits; for those of one time where there is but one."""
+    edits = np.array(dataset.perturbations, object)
+    return pd.factorize(edits if len(set(edits[~dataset.is_control])) > 1 else dataset.hours)[0]
 
 
 def select(
