@@ -118,30 +118,33 @@ def page(rows: pd.DataFrame, repeats: int, seconds: float) -> str:
         f"Test of more spread than drift explains, at 5 %: {np.mean(null['spread_p'] < 0.05):.1%} of {len(null)} samples with founders alone; with a dispersion of "
         f"0.05, {power.get(True, float('nan')):.0%} of samples with ten or more founders per barcode, {power.get(False, float('nan')):.0%} of those with fewer, whose drift hides it."
     )
-    return "\n\n".join(
-        [
-            "# Founders of a bottleneck, estimated from neutral barcodes",
-            f"`python -m benchmarks.founders --repeats {repeats}`, {datetime.date.today()}, 2 cores ({platform.machine()}), seeds 0 to {repeats - 1}; {len(rows)} samples, drawn at random from all of "
-            f"them, were done in {seconds / 60:.0f} minutes of a machine shared with other work.",
-            f"{len(FOUNDERS)} numbers of founders × {len(BARCODES)} of barcodes × {len(DEPTHS)} depths × growth in step or at random × dispersion of the sequencing of 0 or 0.05. Shares of the "
-            f"library: log-normal, sd {LIBRARY_SD}, read {LIBRARY_DEPTH:,} times. The truth is the effective number: founders, or half of them where clones grow at random (their sizes have a "
-            "squared coefficient of variation of 1). Targets: median relative error at most 15 %, the 90 % interval covers 85 to 95 %.",
-            "## All together",
-            markdown(summary(rows, ["arm"])),
-            "## By growth and dispersion",
-            markdown(summary(rows, ["arm", "growth", "spread"])),
-            "## By founders and barcodes (all estimated)",
-            markdown(summary(rows[rows["arm"] == "all estimated"], ["founders", "barcodes"])),
-            "## By depth (all estimated)",
-            markdown(summary(rows[rows["arm"] == "all estimated"], ["depth", "barcodes"])),
-            "## The test",
-            test,
-            "## What the numbers say",
-            "With *B* barcodes and nothing else between them the standard error of an estimated variance is √(2/*B*): 20 % of the founder number with 50 barcodes, 3 % with 2,000; half of the errors then exceed "
-            "two thirds of that. Where reads are few per founder (100,000 founders read 10,000 times) drift is a small part of the spread of counts, and with a dispersion that has to be told from it founders "
-            "are known as a lower bound only: the interval is unbounded, as it should be.",
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# Founders of a bottleneck, estimated from neutral barcodes",
+                f"`python -m benchmarks.founders --repeats {repeats}`, {datetime.date.today()}, 2 cores ({platform.machine()}), seeds 0 to {repeats - 1}; {len(rows)} samples, drawn at random from all of "
+                f"them, were done in {seconds / 60:.0f} minutes of a machine shared with other work.",
+                f"{len(FOUNDERS)} numbers of founders × {len(BARCODES)} of barcodes × {len(DEPTHS)} depths × growth in step or at random × dispersion of the sequencing of 0 or 0.05. Shares of the "
+                f"library: log-normal, sd {LIBRARY_SD}, read {LIBRARY_DEPTH:,} times. The truth is the effective number: founders, or half of them where clones grow at random (their sizes have a "
+                "squared coefficient of variation of 1). Targets: median relative error at most 15 %, the 90 % interval covers 85 to 95 %.",
+                "## All together",
+                markdown(summary(rows, ["arm"])),
+                "## By growth and dispersion",
+                markdown(summary(rows, ["arm", "growth", "spread"])),
+                "## By founders and barcodes (all estimated)",
+                markdown(summary(rows[rows["arm"] == "all estimated"], ["founders", "barcodes"])),
+                "## By depth (all estimated)",
+                markdown(summary(rows[rows["arm"] == "all estimated"], ["depth", "barcodes"])),
+                "## The test",
+                test,
+                "## What the numbers say",
+                "With *B* barcodes and nothing else between them the standard error of an estimated variance is √(2/*B*): 20 % of the founder number with 50 barcodes, 3 % with 2,000; half of the errors then exceed "
+                "two thirds of that. Where reads are few per founder (100,000 founders read 10,000 times) drift is a small part of the spread of counts, and with a dispersion that has to be told from it founders "
+                "are known as a lower bound only: the interval is unbounded, as it should be.",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _until(results: Iterable[dict[str, object]], total: int, end: float) -> Iterator[dict[str, object]]:

@@ -100,7 +100,9 @@ def guide_counts(
     faults = []
     if absent:
         rest = [str(c) for c in table.columns if c not in (guide, gene)]
-        faults.append(f"no column for the samples {listed(absent)}; columns are {listed(rest)}: rename them in the sample sheet")
+        faults.append(
+            f"no column for the samples {listed(absent)}; columns are {listed(rest)}: rename them in the sample sheet"
+        )
     guides = table[guide].astype(str).str.strip()
     if guides.duplicated().any():
         twice = sorted(set(guides[guides.duplicated()]))
@@ -111,18 +113,20 @@ def guide_counts(
     for name, column in zip(present, bad.T, strict=True):
         if column.any():
             first = list(guides[column][:3])
-            faults.append(f"sample {name!r}: {int(column.sum())} values are no counts (guides {listed(first)}); give raw reads, whole and 0 or more")
+            faults.append(
+                f"sample {name!r}: {int(column.sum())} values are no counts (guides {listed(first)}); give raw reads, whole and 0 or more"
+            )
     genes = table[gene].fillna("").astype(str).str.strip() if gene is not None else pd.Series([""] * len(table))
     is_neutral = np.array([_is_neutral(g, neutral) for g in genes]) if gene is not None else np.ones(len(table), bool)
     unknown = [name for name in neutral if name != ALL and name not in set(genes)]
     if unknown:
         faults.append(f"no guide of the neutral genes {listed(unknown)}; write them as the table does")
     elif not is_neutral.any():
-        faults.append("no neutral guides found; name the label of the non-targeting ones (--neutral NAME), or say --neutral all if most guides do nothing")
+        faults.append(
+            "no neutral guides found; name the label of the non-targeting ones (--neutral NAME), or say --neutral all if most guides do nothing"
+        )
     raise_faults(DataError, source, faults)
-    return GuideCounts(
-        guides=tuple(guides), genes=tuple(genes), is_neutral=is_neutral, samples=samples, counts=values
-    )
+    return GuideCounts(guides=tuple(guides), genes=tuple(genes), is_neutral=is_neutral, samples=samples, counts=values)
 
 
 def _is_neutral(gene: str, neutral: tuple[str, ...]) -> bool:
@@ -137,26 +141,36 @@ def _table(path: str | Path) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error}); save it tab- or comma-separated, with a header") from error
+        raise DataError(
+            f"{path}: cannot be read as a table ({error}); save it tab- or comma-separated, with a header"
+        ) from error
 
 
 def _read_sheet(sheet: pd.DataFrame) -> pd.DataFrame:
     sheet = sheet.rename(columns=lambda c: str(c).strip().lower())
-    faults = [f"column {c!r} is missing; known: {', '.join(SAMPLE_COLUMNS)}" for c in SAMPLE_COLUMNS[:2] if c not in sheet]
+    faults = [
+        f"column {c!r} is missing; known: {', '.join(SAMPLE_COLUMNS)}" for c in SAMPLE_COLUMNS[:2] if c not in sheet
+    ]
     faults += [f"unknown column {c!r}; known: {', '.join(SAMPLE_COLUMNS)}" for c in sheet if c not in SAMPLE_COLUMNS]
     raise_faults(DataError, "sample sheet", faults)
-    read = pd.DataFrame({c: _text(sheet[c]) if c in sheet else pd.Series("", index=sheet.index) for c in SAMPLE_COLUMNS})
+    read = pd.DataFrame(
+        {c: _text(sheet[c]) if c in sheet else pd.Series("", index=sheet.index) for c in SAMPLE_COLUMNS}
+    )
     faults += [f"sample {name!r} stands twice" for name in sorted(set(read["sample"][read["sample"].duplicated()]))]
     roles = read["role"].str.lower().map(ROLES)
     for name, role in zip(read["sample"][roles.isna()], read["role"][roles.isna()], strict=True):
-        faults.append(f"sample {name!r}: role {role!r} is unknown; write 'reference' for the cells before, 'sample' for the others")
+        faults.append(
+            f"sample {name!r}: role {role!r} is unknown; write 'reference' for the cells before, 'sample' for the others"
+        )
     for role, what in ((REFERENCE, "the cells before"), (SAMPLE, "what is compared with it")):
         if not (roles == role).any() and not roles.isna().any():
             faults.append(f"no row with the role {role!r}: {what}")
     hours = pd.to_numeric(read["hours"].replace("", "nan"), errors="coerce")
     given = read["hours"] != ""
     if given.any() and (bad := hours.isna() | ~np.isfinite(hours.fillna(0.0)) | (hours < 0)).any():
-        faults.append(f"hours must be numbers, 0 or more, of every sample or of none; mend those of {listed(list(read['sample'][bad]))}")
+        faults.append(
+            f"hours must be numbers, 0 or more, of every sample or of none; mend those of {listed(list(read['sample'][bad]))}"
+        )
     raise_faults(DataError, "sample sheet", faults)
     return read.assign(role=roles, hours=hours).reset_index(drop=True)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import gammaln, ndtri, xlog1py, xlogy
+from scipy.special import gammaln, ndtri, xlog1py
 from scipy.stats import nbinom, poisson
 
 EXACT, MATCHED = 15.0, 40.0
@@ -16,8 +16,8 @@ EXACT, MATCHED = 15.0, 40.0
 the other, so that a likelihood has no steps."""
 _BLOCKS = (-1.0, 1.0, 4.0, 10.0, 20.0, MATCHED)
 """Barcodes with like numbers of founders are summed over together."""
-_TINY = 1e-12
-"""Dispersions below this are none."""
+_TINY, _LEAST_DISPERSION, _NOTHING = 1e-12, 1e-9, 1e-300
+"""Dispersions below the first are none; beside larger ones they count as the second. A mean of nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def founder_law(expected: Float[np.ndarray, " barcode"], dispersion: np.ndarray)
 def _log_binomial(number: np.ndarray, cells: np.ndarray, share: np.ndarray) -> np.ndarray:
     rest = np.maximum(cells - number, 0.0)
     ways = gammaln(cells + 1.0) - gammaln(number + 1.0) - gammaln(rest + 1.0)
-    return np.where(number <= cells + 0.5, ways + xlogy(number, share) + xlog1py(rest, -share), -np.inf)
+    return np.where(number <= cells + 0.5, ways + number * np.log(share) + xlog1py(rest, -share), -np.inf)
 
 
 def _log_sum(log_weight: np.ndarray, log_value: np.ndarray) -> np.ndarray:
@@ -158,15 +158,17 @@ def _weighted_sum(log_weight: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def _log_prob(count: np.ndarray, mean: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
-    """Negative binomial of a mean and a dispersion, Poisson where that is none; a mean of 0 gives 0 for certain."""
-    log_poisson = xlogy(count, mean) - mean - gammaln(count + 1.0)
+    """Negative binomial of a mean and a dispersion, Poisson where that is none; a mean of 0 gives 0 for certain.
+
+    Means and dispersions come as columns where they can, so that logarithms are taken of columns and not of tables.
+    """
+    log_factorial = gammaln(count + 1.0)
     if (dispersion <= _TINY).all():
-        return log_poisson
-    size = 1.0 / np.maximum(dispersion, _TINY)
+        return count * np.log(np.maximum(mean, _NOTHING)) - mean - log_factorial
+    size = 1.0 / np.maximum(dispersion, _LEAST_DISPERSION)
     ratio = mean / size
-    log_nb = gammaln(count + size) - (gammaln(size) + size * np.log1p(ratio)) - gammaln(count + 1.0)
-    log_nb = log_nb + xlogy(count, ratio / (1.0 + ratio))
-    return np.where(dispersion <= _TINY, log_poisson, log_nb)
+    per_count = np.log(np.maximum(ratio, _NOTHING)) - np.log1p(ratio)
+    return gammaln(count + size) - (gammaln(size) + size * np.log1p(ratio)) - log_factorial + count * per_count
 
 
 def _below(count: np.ndarray, mean: np.ndarray, dispersion: np.ndarray) -> np.ndarray:

@@ -34,6 +34,8 @@ class AbundanceScreen:
         One row per sample: founders with their interval, and what else spreads its neutral guides.
     agreement
         Correlation of the residuals of neutral guides between samples: founders drawn apart share none, so what is shared came before the samples parted.
+    changes
+        Natural logarithm of the abundance of each guide over neutral cells, less what drift does to logarithms, one column per sample.
     unit
         Of effects: ``"ln per hour"`` (growth against neutral cells), or ``"ln"`` (fold change).
     counts
@@ -44,6 +46,7 @@ class AbundanceScreen:
     guides: pd.DataFrame
     founders: pd.DataFrame
     agreement: pd.DataFrame
+    changes: pd.DataFrame
     unit: str
     counts: GuideCounts
 
@@ -88,7 +91,11 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
         kept &= data.counts[:, _references(samples, row)].sum(axis=1) >= min_reads
     neutral = data.is_neutral & kept
     if (n := int(neutral.sum())) < MIN_BARCODES:
-        raise_faults(DataError, "abundance", [f"{n} neutral guides with {min_reads} reads before, at least {MIN_BARCODES} are needed"])
+        raise_faults(
+            DataError,
+            "abundance",
+            [f"{n} neutral guides with {min_reads} reads before, at least {MIN_BARCODES} are needed"],
+        )
     for row in np.flatnonzero(samples["role"] == SAMPLE):
         held.append(_hold(data, int(row), kept, data.is_neutral[kept], level))
     has_hours = bool(samples["hours"].notna().all()) and all(h.hours > 0 for h in held)
@@ -122,16 +129,21 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     founders = pd.DataFrame([{"sample": h.name, "cells": h.bottleneck.cells} | _row(h.bottleneck) for h in held])
     names = [h.name for h in held]
     agreement = pd.DataFrame(np.corrcoef(residual[:, neutral]).reshape(len(held), -1), index=names, columns=names)
+    changes = pd.DataFrame({h.name: h.change - np.median(h.change[neutral]) for h in held}, index=guides["guide"])
     unit = "ln per hour" if has_hours else "ln"
     return AbundanceScreen(
-        genes=genes, guides=guides, founders=founders, agreement=agreement, unit=unit, counts=data
+        genes=genes, guides=guides, founders=founders, agreement=agreement, changes=changes, unit=unit, counts=data
     )
 
 
 def _references(samples: pd.DataFrame, row: int) -> np.ndarray:
     """References of a sample: those of its animal if there are, else all."""
     is_reference = (samples["role"] == REFERENCE).to_numpy()
-    own = is_reference & (samples["animal"] == samples["animal"].iloc[row]).to_numpy() & (samples["animal"] != "").to_numpy()
+    own = (
+        is_reference
+        & (samples["animal"] == samples["animal"].iloc[row]).to_numpy()
+        & (samples["animal"] != "").to_numpy()
+    )
     return np.flatnonzero(own if own.any() else is_reference)
 
 
