@@ -115,7 +115,7 @@ def estimate_founders(
     Raises
     ------
     DataError
-        If there are fewer than `MIN_BARCODES` barcodes or no reads, or counts are negative.
+        If there are fewer than `MIN_BARCODES` barcodes or no reads, counts are negative, or the level is none.
 
     Notes
     -----
@@ -129,11 +129,13 @@ def estimate_founders(
         faults.append("counts must be numbers, 0 or more")
     elif counts.sum() <= 0:
         faults.append("no reads of neutral barcodes: leave the sample out")
+    if not 0.0 < level < 1.0:
+        faults.append(f"level must lie between 0 and 1, got {level:g}: a 90 % interval is 0.9")
     raise_faults(DataError, "founders", faults)
     fixed = {"clone_variance": clone_variance, "dispersion": dispersion}
     likelihood = _Likelihood(counts=counts, shares=shares, fixed=fixed)
     best, top = likelihood.maximise()
-    bound = top - chi2.ppf(level, 1) / 2.0
+    bound = top - float(chi2.ppf(level, 1)) / 2.0
     lower, upper = (likelihood.crossing(best, bound, side) for side in (-1.0, 1.0))
     spread_p = 1.0
     if dispersion is None:

@@ -25,7 +25,7 @@ def log_change_moments(law: CountLaw) -> tuple[Float[np.ndarray, " barcode"], Fl
     order = np.argsort(law.shares.share)
     rows = order[np.unique(np.linspace(0, len(order) - 1, _SHARES).astype(int))]
     u = qmc.Halton(3, scramble=False).random(_POINTS + 1)[1:]
-    moments = np.array([_moments(law, row, u) for row in rows])
+    moments = np.array([_moments(law, int(row), u) for row in rows])
     at = np.log(law.shares.share)
     return tuple(np.interp(at, at[rows], column) for column in moments.T)  # type: ignore[return-value]
 
