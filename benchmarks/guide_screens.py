@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 import time
 from pathlib import Path
 
@@ -119,10 +120,11 @@ def regnase_split(table: pd.DataFrame, seed: int) -> list[dict[str, object]]:
     neutral = rng.permutation(np.flatnonzero(table["gene"] == "Negative"))
     held = neutral[: len(neutral) // 2 // GUIDES * GUIDES]
     table.iloc[held, table.columns.get_loc("gene")] = [f"held out {i // GUIDES}" for i in range(len(held))]
-    rows = []
+    rows: list[dict[str, object]] = []
     for name, method in METHODS.items():
         genes = method(table, REGNASE, "Negative")
         genes = genes.assign(fdr=stats.false_discovery_control(genes["p"]))
+        print(f"split {seed}: {name}", file=sys.stderr)
         null = genes[genes["gene"].str.startswith("held out")]
         real = genes[~genes["gene"].str.startswith("held out")]
         rows.append(

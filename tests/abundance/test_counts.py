@@ -42,7 +42,13 @@ def test_every_fault_of_a_table_is_told_at_once():
     with pytest.raises(DataError) as caught:
         guide_counts(table.drop(columns="after96"), sheet, source="counts.tsv")
     text = str(caught.value)
-    for part in ("counts.tsv: 4 faults", "'after96'", "guides stand twice", "2 values are no counts", "--neutral"):
+    for part in (
+        "counts.tsv: 4 faults",
+        "the samples after96",
+        "guides stand twice",
+        "2 values are no counts",
+        "--neutral",
+    ):
         assert part in text
 
 

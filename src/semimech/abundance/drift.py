@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtri
 from scipy.stats import binom, gamma, nbinom, poisson, qmc
 
 from semimech.abundance.law import CountLaw
 
 _SHARES, _POINTS = 24, 512
+_NORMAL = 1e4
+"""Mean from which a Poisson number is taken as normal."""
 
 
 def log_change_moments(law: CountLaw) -> tuple[Float[np.ndarray, " barcode"], Float[np.ndarray, " barcode"]]:
@@ -38,9 +41,17 @@ def _moments(law: CountLaw, row: int, u: np.ndarray) -> tuple[float, float]:
     elif law.cells < 1e6:
         founders = binom.ppf(u[:, 0], max(round(law.cells), 1), law.shares.share[row])
     else:
-        founders = poisson.ppf(u[:, 0], expected)
+        founders = _poisson(u[:, 0], np.full(len(u), expected))
     varies = law.clone_variance * (1.0 / np.maximum(founders, 1.0) - 1.0 / law.cells) + law.dispersion
     varies = np.maximum(varies, 1e-9)
     grown = gamma.ppf(u[:, 1], 1.0 / varies, scale=varies) * founders * (law.reads / law.cells)
-    value = np.log((poisson.ppf(u[:, 2], grown) + 0.5) / (law.mean[row] + 0.5))
+    value = np.log((_poisson(u[:, 2], grown) + 0.5) / (law.mean[row] + 0.5))
     return float(value.mean()), float(max(value.var(), 1e-6))
+
+
+def _poisson(u: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Quantiles of Poisson numbers; those of large means are normal, and cost nothing."""
+    value = np.maximum(mean + np.sqrt(mean) * ndtri(u), 0.0)
+    small = mean < _NORMAL
+    value[small] = poisson.ppf(u[small], mean[small])
+    return value

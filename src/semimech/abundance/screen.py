@@ -85,9 +85,11 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     DataError
         If there are too few neutral guides, or a sample has no reads of them.
     """
-    held, kept = [], np.ones(len(data.guides), bool)
     samples = data.samples
-    for row in np.flatnonzero(samples["role"] == SAMPLE):
+    rows = [int(row) for row in np.flatnonzero(samples["role"] == SAMPLE)]
+    held: list[_Held] = []
+    kept = np.ones(len(data.guides), bool)
+    for row in rows:
         kept &= data.counts[:, _references(samples, row)].sum(axis=1) >= min_reads
     neutral = data.is_neutral & kept
     if (n := int(neutral.sum())) < MIN_BARCODES:
@@ -96,8 +98,8 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
             "abundance",
             [f"{n} neutral guides with {min_reads} reads before, at least {MIN_BARCODES} are needed"],
         )
-    for row in np.flatnonzero(samples["role"] == SAMPLE):
-        held.append(_hold(data, int(row), kept, data.is_neutral[kept], level))
+    for row in rows:
+        held.append(_hold(data, row, kept, data.is_neutral[kept], level))
     has_hours = bool(samples["hours"].notna().all()) and all(h.hours > 0 for h in held)
     hours = np.array([h.hours if has_hours else 1.0 for h in held])[:, None]
     precision = 1.0 / np.array([h.variance for h in held])
@@ -178,7 +180,8 @@ def _test(guides: pd.DataFrame, null: NeutralNull, level: float) -> pd.DataFrame
     genes = gene_effects(guides, level=level)
     genes["score"] = guides.groupby("gene", sort=True)["score"].mean().reindex(genes["gene"]).to_numpy()
     genes["p"] = 1.0
-    for n, rows in genes.groupby("guides").groups.items():
+    for n in np.unique(genes["guides"]):
+        rows = (genes["guides"] == n).to_numpy()
         genes.loc[rows, "p"] = null.two_sided(genes.loc[rows, "score"].to_numpy(), int(n))
     genes["fdr"] = false_discovery_control(genes["p"]) if len(genes) else []
     order = np.lexsort((-genes["score"].abs(), genes["p"]))
