@@ -27,7 +27,7 @@ def test_tables_and_a_page_are_written_and_the_genes_printed(files, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/svg+xml") == 3
     assert "effective founders" in page
-    assert "1 of 8 genes" in page
+    assert "of 8 at a false-discovery rate of 5 %" in page
     assert "effective founders" in done.err
 
 
