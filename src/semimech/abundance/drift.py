@@ -9,7 +9,7 @@ from scipy.stats import binom, gamma, nbinom, poisson, qmc
 
 from semimech.abundance.law import CountLaw
 
-_SHARES, _POINTS = 24, 512
+_SHARES, _POINTS = 16, 512
 _NORMAL = 1e4
 """Mean from which a Poisson number is taken as normal."""
 
@@ -17,7 +17,7 @@ _NORMAL = 1e4
 def log_change_moments(law: CountLaw) -> tuple[Float[np.ndarray, " barcode"], Float[np.ndarray, " barcode"]]:
     """Mean and variance of the natural logarithm of counts over their expectation, each with half a read added, where nothing acts.
 
-    Both depend on the share of a barcode alone, so that they are integrated at some shares and interpolated between them. The integral over founders, clones and reads is
+    Both depend on the share of a barcode alone, so that they are integrated at some shares, rare and common, and interpolated between them. The integral over founders, clones and reads is
     taken at the points of a Halton sequence, which is no draw: the same law always gives the same moments.
 
     Parameters
@@ -26,7 +26,10 @@ def log_change_moments(law: CountLaw) -> tuple[Float[np.ndarray, " barcode"], Fl
         Of counts.
     """
     order = np.argsort(law.shares.share)
-    rows = order[np.unique(np.linspace(0, len(order) - 1, _SHARES).astype(int))]
+    log_share = np.log(law.shares.share[order])
+    even = np.searchsorted(log_share, np.linspace(log_share[0], log_share[-1], _SHARES)).clip(0, len(order) - 1)
+    common = np.linspace(0, len(order) - 1, _SHARES).astype(int)
+    rows = order[np.union1d(even, common)]
     u = qmc.Halton(3, scramble=False).random(_POINTS + 1)[1:]
     moments = np.array([_moments(law, int(row), u) for row in rows])
     at = np.log(law.shares.share)

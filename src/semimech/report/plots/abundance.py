@@ -37,7 +37,7 @@ def plot_bottleneck(screen: AbundanceScreen) -> Figure:
     axes.set_yticks(place, [textwrap.shorten(s, 16, placeholder="…") for s in table["sample"]])
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="x", color=GRID, linewidth=0.6)
-    head(figure, "Bottleneck", "founders with equal clones that would drift as much, 90 % interval")
+    head(figure, "Bottleneck", "effective founders and their interval")
     label(axes, x="effective founders, cells")
     return figure
 
@@ -53,7 +53,6 @@ def plot_drift(screen: AbundanceScreen, sample: str) -> Figure:
         Name of the sample.
     """
     figure, axes = panel(2.7, top=0.72)
-    names = list(screen.counts.samples["sample"])
     is_reference = (screen.counts.samples["role"] == "reference").to_numpy()
     before = screen.counts.counts[:, is_reference].sum(axis=1)
     reads = dict(zip(screen.counts.guides, before, strict=True))
@@ -73,7 +72,7 @@ def plot_drift(screen: AbundanceScreen, sample: str) -> Figure:
     head(
         figure,
         textwrap.shorten(f"Drift, {sample}", 40),
-        f"neutral guides: sd {spread:.2g} log₂ units, {names.index(sample) + 1} of {len(names)} samples",
+        f"neutral guides: sd {spread:.2g} log₂ units",
     )
     label(axes, x="reads before", y="log₂ change")
     return figure
