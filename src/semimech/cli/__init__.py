@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from semimech._errors import SemimechError
+from semimech.cli.abundance import abundance
 from semimech.cli.audit import audit
 from semimech.cli.commands import app
 from semimech.cli.design import app as design
@@ -15,7 +16,7 @@ from semimech.cli.order import order
 from semimech.cli.predict import predict
 from semimech.cli.simulate import simulate
 
-for command in (audit, simulate, predict, explain, order):
+for command in (audit, abundance, simulate, predict, explain, order):
     app.command()(command)
 app.add_typer(design, name="design")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -44,13 +45,18 @@ def sections(content: ReportContent) -> tuple[Section, ...]:
 
 def render(content: ReportContent) -> str:
     """The report as HTML: styles and figures inside, no script, nothing fetched."""
+    return render_page(content.title, sections(content))
+
+
+def render_page(title: str, parts: Sequence[Section]) -> str:
+    """A page of sections as HTML."""
     folder = resources.files("semimech.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     style = (folder / "report.css").read_text(encoding="utf-8")
-    return template.render(title=content.title, dataset=content.dataset, sections=sections(content), style=style)
+    return template.render(title=title, sections=parts, style=style)
 
 
 def write_report(content: ReportContent, path: str | Path) -> None:

@@ -1,5 +1,6 @@
 """Figures of a report, each also useful alone in a notebook."""
 
+from semimech.report.plots.abundance import plot_abundance, plot_bottleneck, plot_drift
 from semimech.report.plots.counts import plot_counts
 from semimech.report.plots.design import plot_layout
 from semimech.report.plots.encode import data_uri, svg
@@ -15,11 +16,14 @@ __all__ = [
     "condition_table",
     "data_uri",
     "leading_genes",
+    "plot_abundance",
     "plot_batches",
+    "plot_bottleneck",
     "plot_comparisons",
     "plot_conditions",
     "plot_counts",
     "plot_detection",
+    "plot_drift",
     "plot_explanation",
     "plot_half_lives",
     "plot_held_out",

@@ -1,0 +1,62 @@
+"""The command on counts of guides: founders of each sample, and effects of genes on abundance."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def abundance(
+    counts: Annotated[
+        Path,
+        typer.Argument(
+            help="Table of guide counts (MAGeCK's: sgRNA, gene, samples) or of barcodes.", show_default=False
+        ),
+    ],
+    samples: Annotated[
+        Path,
+        typer.Option(
+            help="Sample sheet: sample, role (reference or sample), hours, animal, tissue.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", file_okay=False, help="Folder for genes.tsv, guides.tsv, founders.tsv and report.html."),
+    ] = None,
+    neutral: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Gene label of non-targeting guides; repeatable. 'all' if most guides do nothing.", metavar="GENE"
+        ),
+    ] = None,
+    min_reads: Annotated[int, typer.Option(min=1, help="Leave out guides with fewer reads in the reference.")] = 10,
+    level: Annotated[float, typer.Option(help="Coverage of intervals.")] = 0.9,
+) -> None:
+    """Tell selection from drift in counts of guides: founders of each sample, and what each gene does to abundance."""
+    from semimech._files import replacing
+    from semimech.abundance import analyse_abundance, read_guide_counts
+
+    data = read_guide_counts(counts, samples, neutral=tuple(neutral or ()))
+    found = analyse_abundance(data, min_reads=min_reads, level=level)
+    if out is not None:
+        from semimech.report.abundance import write_abundance
+
+        for name, table in (("genes", found.genes), ("guides", found.guides), ("founders", found.founders)):
+            with replacing(out / f"{name}.tsv") as temporary:
+                table.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
+        write_abundance(found, out / "report.html", title=f"Abundance: {counts.name}")
+    shown = found.genes if len(found.genes) else found.founders
+    shown.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
+    for row in found.founders.to_dict("records"):
+        typer.echo(
+            f"{row['sample']}: {row['founders']:.3g} effective founders ({row['lower']:.3g} to {row['upper']:.3g}), "
+            f"dispersion beside them {row['dispersion']:.2g} (p {row['spread_p']:.2g})",
+            err=True,
+        )
+    typer.echo(
+        f"{int((found.genes['fdr'] <= 0.05).sum())} of {len(found.genes)} genes at 5 % FDR; effects in {found.unit}",
+        err=True,
+    )

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+from small_commands import call
+from small_guides import guide_screen
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guides")
+    table, sheet = guide_screen(n_genes=8, guides=3, n_neutral=40, hours=(0, 96), effects={"g1": -0.04})
+    table.to_csv(folder / "counts.tsv", sep="\t", index=False)
+    sheet.to_csv(folder / "samples.tsv", sep="\t", index=False)
+    return folder
+
+
+def test_tables_and_a_page_are_written_and_the_genes_printed(files, tmp_path):
+    done = call("abundance", files / "counts.tsv", "--samples", files / "samples.tsv", "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    printed = pd.read_csv(io.StringIO(done.out), sep="\t")
+    assert printed["gene"].iloc[0] == "g1"
+    for name, rows in (("genes", 8), ("guides", 64), ("founders", 1)):
+        assert len(pd.read_csv(tmp_path / "out" / f"{name}.tsv", sep="\t")) == rows
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/svg+xml") == 3
+    assert "effective founders" in page
+    assert "of 8 at a false-discovery rate of 5 %" in page
+    assert "effective founders" in done.err
+
+
+def test_a_sample_that_is_not_in_the_table_ends_with_exit_code_2(files, tmp_path):
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text("sample\trole\nbefore\treference\nlater\tsample\n", encoding="utf-8")
+    done = call("abundance", files / "counts.tsv", "--samples", sheet, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "no column for the samples later" in done.err
+    assert not (tmp_path / "out").exists()
