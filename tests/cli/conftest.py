@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,22 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "finished" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("finished run"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory) -> Iterator[Path]:
-    """What commands compile is kept for the commands that follow, and nothing is written into the user's own cache."""
-    folder = tmp_path_factory.getbasetemp() / "cache"
-    before = {
-        name: os.environ.get(name)
-        for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
-    }
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    yield folder
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")
