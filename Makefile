@@ -1,7 +1,7 @@
 # Everything a developer does, on a machine that has only Python 3.11 or later, git and make.
 #
 #   make setup    virtual environment in .venv with the pinned, hashed dependencies
-#   make test     all tests but the documentation's examples, which `make check` runs, with line coverage
+#   make test     all tests, with line coverage, and the documentation's examples
 #   make check    format, lint, types, import contracts, documentation examples
 #   make demo     simulate a screen, fit, compare and report: demo/report.html
 #   make format   rewrite the code in the house format
@@ -11,7 +11,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test check demo format lock docs clean
+.PHONY: help setup test check lint demo format lock docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,15 +39,16 @@ $(STAMP): $(BIN)/uv requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: $(STAMP)
+test: $(STAMP) docs
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore tests/test_docs.py --cov --cov-report=term
 
-check: $(STAMP)
+check: lint docs
+
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q -n $(WORKERS) tests/test_docs.py
 
 docs: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(WORKERS) tests/test_docs.py
