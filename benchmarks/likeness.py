@@ -58,21 +58,18 @@ def learn(train: Dataset, known: Known, seed: int = 0) -> tuple[Borrowing, np.nd
     return found, best_shares(found.steps, changes, weight)
 
 
-def rows_of(
-    dataset: Dataset, arms: dict[str, Known], *, truth: np.ndarray | None = None
-) -> Iterator[dict[str, object]]:
+def rows_of(dataset: Dataset, arms: dict[str, Known]) -> Iterator[dict[str, object]]:
     """Each edited gene left out in turn: error and correlation of its change, own gene apart, for the mean of edits and each arm."""
     own = edited_genes(dataset)
-    measured = dataset.mean if truth is None else truth
     names = sorted({name for name in dataset.perturbations if name != "control" and "+" not in name})
     for gene in names:
         carries = np.array([gene in name.split("+") for name in dataset.perturbations])
         train = dataset.subset(~carries)
         tested = [row for row in np.flatnonzero(carries) if dataset.perturbations[row] == gene]
         control = np.stack([train.matched_control(dataset.conditions[row]) for row in tested])
-        change, keep = measured[tested] - control, ~own[tested]
+        change, keep = dataset.mean[tested] - control, ~own[tested]
         noise = np.nan_to_num(dataset.standard_error[tested] ** 2)
-        signal = float((change**2)[keep].mean() - noise[keep].mean() * (truth is None))
+        signal = float((change**2)[keep].mean() - noise[keep].mean())
         common = {"edit": gene, "size": np.sqrt(max(signal, 0.0)), "has_signal": signal > noise[keep].mean()}
         for name, known in arms.items():
             found, shares = learn(train, known)
@@ -152,19 +149,19 @@ def morphic(n_shuffles: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _screen(seed: int, **sizes: int) -> tuple[Dataset, np.ndarray, pd.DataFrame]:
-    """A simulated screen, its true means in the order of its conditions, and its network."""
+def _screen(seed: int, **sizes: int) -> tuple[Dataset, pd.DataFrame]:
+    """A simulated screen, and its network."""
     world_key, screen_key = jax.random.split(jax.random.key(seed))
     world, design = ipsc_maintenance(**sizes, key=world_key)
     screen = simulate_screen(world, design, key=screen_key)
     dataset = dataset_from_anndata(screen, name=f"screen {seed}")
-    return dataset, np.asarray(dataset.mean), world.edges
+    return dataset, world.network
 
 
 def simulated(n_seeds: int) -> pd.DataFrame:
     tables = []
     for seed in range(n_seeds):
-        dataset, _, edges = _screen(seed, n_genes=60, n_edits=24, n_doubles=6)
+        dataset, edges = _screen(seed, n_genes=60, n_edits=24, n_doubles=6)
         prior = noisy_prior(edges, dataset.genes, rng=np.random.default_rng(seed))
         known: Known = {"prior": PriorNetwork(edges=prior)}
         names = sorted(dataset.genes)
@@ -184,7 +181,7 @@ def fits(n_seeds: int) -> pd.DataFrame:
     lines = []
     config = FitConfig(n_members=2, n_folds=3, sparsities=(0.1,), steady_state="none")
     for seed in range(n_seeds):
-        dataset, _, _ = _screen(seed, n_genes=40, n_edits=18, n_doubles=2)
+        dataset, _ = _screen(seed, n_genes=40, n_edits=18, n_doubles=2)
         fold = edit_folds(dataset, 3, seed=seed)[0]
         train, own = dataset.subset(~fold), edited_genes(dataset)
         rows = [row for row in np.flatnonzero(fold) if "+" not in dataset.perturbations[row]]

@@ -42,7 +42,7 @@ def read_morphic(root: Path, system: str, n_genes: int = 1000) -> Dataset:
     symbols = pd.read_csv(folder / "gene_symbols.csv").dropna().drop_duplicates("hgnc_symbol")
     table = table.merge(symbols, on="gene_ID").dropna(subset=["log2FoldChange", "lfcSE"])
     wide = {
-        what: table.pivot_table(index=["file", "column_prefix"], columns="hgnc_symbol", values=what)
+        what: table.pivot_table(index=["file", "column_prefix"], columns="hgnc_symbol", values=what, observed=True)
         for what in ("log2FoldChange", "lfcSE")
     }
     change = wide["log2FoldChange"].dropna(axis=1, thresh=int(0.9 * len(wide["log2FoldChange"])))
