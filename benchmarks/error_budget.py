@@ -9,6 +9,7 @@ import argparse
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,11 +72,8 @@ def one_world(number: int) -> pd.DataFrame:
             test=np.flatnonzero(is_tested),
             held_out=tuple(sorted(tested)),
         )
-        fits = []
-
-        def refit(part: Dataset) -> FittedModel:
-            fits.append(fit(part, SETTINGS))
-            return fits[-1]
+        fits: list[FittedModel] = []
+        refit = _kept(fits)
 
         found = error_budget(
             data,
@@ -98,6 +96,16 @@ def one_world(number: int) -> pd.DataFrame:
         }
         tables.append(found.table.assign(world=number, injected=source, true=found.table["part"].map(true)))
     return pd.concat(tables, ignore_index=True)
+
+
+def _kept(fits: list[FittedModel]) -> Callable[[Dataset], FittedModel]:
+    """A fit that puts every model into a list: of all data, of all data shaken, of the training data, and of these shaken twice."""
+
+    def refit(part: Dataset) -> FittedModel:
+        fits.append(fit(part, SETTINGS))
+        return fits[-1]
+
+    return refit
 
 
 def moves(table: pd.DataFrame) -> pd.DataFrame:

@@ -188,6 +188,9 @@ def run(
     seeds: o.Seeds = 1,
     neural: o.Neural = False,
     resume: o.Resume = False,
+    error_budget: Annotated[
+        bool, typer.Option(help="Tell what the error on held-out conditions is made of, by four more fits.")
+    ] = True,
 ) -> None:
     """Check, fit, compare with every baseline on held-out conditions, and report, in one go."""
     from semimech import pipeline
@@ -201,6 +204,18 @@ def run(
         display.say(f"{dataset.name}: {len(dataset.conditions)} conditions, {len(dataset.genes)} genes")
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
         _evaluate(dataset, splits, out, settings, network, neural, display)
+        if error_budget:
+            display.say("error budget")
+            pipeline.budget_errors(
+                dataset,
+                splits[settings.seed],
+                out,
+                settings,
+                prior=network,
+                whole=model,
+                say=display.say,
+                progress=display.fit,
+            )
         display.say("writing the report")
         path = pipeline.make_report(source, dataset, out, command=_command())
     pipeline.remove_checkpoints(out)
