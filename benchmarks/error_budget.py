@@ -175,7 +175,7 @@ def main() -> None:
         print(number, f"{time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
         table = pd.concat(tables, ignore_index=True)
         table.to_csv(RESULTS / "error_budget.tsv", sep="\t", index=False, float_format="%.6g")
-        command = f"python -m benchmarks.error_budget --worlds {worlds}"
+        command = f"python -m benchmarks.error_budget --worlds {number + 1}"
         (RESULTS / "error_budget.md").write_text(page(table, time.perf_counter() - started, command))
 
 

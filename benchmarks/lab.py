@@ -80,6 +80,7 @@ def measure(
     condition = np.repeat(np.arange(len(cells)), cells)
     batch = np.concatenate([(np.arange(n) + k) % N_BATCHES for k, n in enumerate(cells)])
     shift = batch_sd * rng.standard_normal((N_BATCHES, mean.shape[1]))
+    shift -= shift.mean(axis=0)  # their mean level is shared by all conditions: no error of a prediction
     shared = interaction_sd * rng.standard_normal((len(cells), N_BATCHES, mean.shape[1]))
     error = CELL_SD * rng.standard_normal((len(condition), mean.shape[1]))
     values = sp.csr_matrix(mean[condition] + shift[batch] + shared[condition, batch] + error)
