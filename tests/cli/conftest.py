@@ -54,6 +54,6 @@ class Finished:
 def finished(screen_file, settings, tmp_path_factory) -> Finished:
     """The folder of a finished run."""
     folder = tmp_path_factory.mktemp("finished") / "results"
-    done = call("run", screen_file, "--out", folder, "--config", settings, "--folds", "2")
+    done = call("run", screen_file, "--out", folder, "--config", settings, "--folds", "2", "--error-budget")
     assert done.code == 0, done.err
     return Finished(folder=folder, done=done)

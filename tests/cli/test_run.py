@@ -11,7 +11,16 @@ from small_commands import SETTINGS, call
 import semimech
 from semimech.baselines import BASELINES
 
-WRITTEN = {"model", "run.toml", "scores.parquet", "scores.tsv", "comparisons.tsv", "held_out.parquet", "report.html"}
+WRITTEN = {
+    "model",
+    "run.toml",
+    "scores.parquet",
+    "scores.tsv",
+    "comparisons.tsv",
+    "held_out.parquet",
+    "report.html",
+    "error_budget.tsv",
+}
 
 
 def test_a_run_leaves_model_scores_and_report_and_nothing_else(finished):
@@ -116,3 +125,11 @@ def test_no_command_and_help_tell_what_there_is():
         done = call(*arguments)
         for command in ("check", "simulate", "fit", "predict", "evaluate", "report", "run"):
             assert command in done.out + done.err
+
+
+def test_a_run_says_what_its_held_out_error_is_made_of(finished):
+    table = pd.read_csv(finished.folder / "error_budget.tsv", sep="\t").set_index("part")["estimate"]
+    assert table.drop("held-out error").sum() == pytest.approx(table["held-out error"])
+    assert table["noise"] > 0
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="budget"' in page and "Waterfall of the error on unseen edits" in page

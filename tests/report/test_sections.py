@@ -11,10 +11,12 @@ import report_example as example
 
 from semimech.assumptions.catalogue import STATIONARY_CONTROLS
 from semimech.data import CellSystem, Dataset
+from semimech.evaluate import ERROR_PARTS, TOTAL
 from semimech.experiment import Experiment, Harvest, SetMedia, Wait
 from semimech.report.blocks import Block, Code, Fold, Gallery, Paragraph, Points, Section, Table
 from semimech.report.sections import (
     assumption_section,
+    budget_section,
     data_section,
     fit_section,
     held_out_section,
@@ -234,3 +236,27 @@ def test_a_fit_on_counts_shows_what_it_says_of_single_counts(content):
     said = [b.caption for b in fit_section(replace(content, counts=counts)).blocks if isinstance(b, Gallery)]
     assert any("single cells of SOX2" in caption for caption in said)
     assert not any("single cells" in b.caption for b in fit_section(content).blocks if isinstance(b, Gallery))
+
+
+def test_an_error_budget_is_drawn_as_a_waterfall_that_ends_at_the_held_out_error(content):
+    assert "run with --error-budget" in blocks(budget_section(content))[0].text
+    parts = dict(zip((*ERROR_PARTS, TOTAL), (0.1, 0.2, 0.3, -0.1, 0.4, 0.0, 0.9), strict=True))
+    rows = [
+        {
+            "split": "unseen_edit",
+            "coverage": "extrapolated: edit",
+            "part": part,
+            "estimate": value,
+            "lower": value - 0.05,
+        }
+        | {"upper": value + 0.05, "share": value / 0.9, "n_conditions": 8, "n_edits": 4}
+        for part, value in parts.items()
+    ]
+    found = blocks(budget_section(replace(content, budget=pd.DataFrame(rows))))
+    (gallery,) = [b for b in found if isinstance(b, Gallery)]
+    assert "The largest part, 44%, is extrapolation" in gallery.caption
+    bars = gallery.pictures[0].figure.axes[0].patches
+    ends = [bar.get_x() + bar.get_width() for bar in bars]
+    assert ends == pytest.approx([0.1, 0.3, 0.6, 0.5, 0.9, 0.9, 0.9]) and bars[-1].get_x() == 0
+    (table,) = [b for b in found if isinstance(b, Table)]
+    assert table.rows[-1][:2] == (TOTAL, "0.9")

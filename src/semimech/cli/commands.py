@@ -194,6 +194,9 @@ def run(
     seeds: o.Seeds = 1,
     neural: o.Neural = False,
     resume: o.Resume = False,
+    error_budget: Annotated[
+        bool, typer.Option(help="Tell what the error on held-out conditions is made of, by four more fits.")
+    ] = False,
 ) -> None:
     """Check, fit, compare with every baseline on held-out conditions, and report, in one go."""
     from semimech import pipeline
@@ -207,6 +210,19 @@ def run(
         display.say(f"{dataset.name}: {len(dataset.conditions)} conditions, {len(dataset.genes)} genes")
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
         _evaluate(dataset, splits, out, settings, network, kinship, neural, display)
+        if error_budget:
+            display.say("error budget")
+            pipeline.budget_errors(
+                dataset,
+                splits[settings.seed],
+                out,
+                settings,
+                prior=network,
+                kinship=kinship,
+                whole=model,
+                say=display.say,
+                progress=display.fit,
+            )
         display.say("writing the report")
         path = pipeline.make_report(source, dataset, out, command=_command())
     pipeline.remove_checkpoints(out)

@@ -10,6 +10,7 @@ import typer
 
 from semimech._errors import ConfigError, raise_faults
 from semimech.cli import options as o
+from semimech.cli.levers import levers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from semimech.design import Components
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Plan a screen, or judge one.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Plan a screen, judge one, or extend it.")
+app.command()(levers)
 
 
 @app.command()

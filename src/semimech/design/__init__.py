@@ -7,19 +7,28 @@ from semimech.design.components import VarianceComponents, estimate_components
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.groups import Groups, pool_groups
 from semimech.design.layout import Components, Layout
+from semimech.design.levers import LEVERS, Levers, levers
+from semimech.design.own_world import OwnWorld, Screening
 from semimech.design.power import log_count_variance, single_guide_share, wanted_standard_error
+from semimech.design.purchases import Costs, Purchase, purchases
 from semimech.design.request import Request
 from semimech.design.totals import Yields
 
 __all__ = [
     "FORMULA",
+    "LEVERS",
     "Allocation",
     "Audit",
     "ByEstimator",
     "Components",
+    "Costs",
     "Groups",
     "Layout",
+    "Levers",
+    "OwnWorld",
+    "Purchase",
     "Request",
+    "Screening",
     "VarianceComponents",
     "Yields",
     "allocate",
@@ -32,8 +41,10 @@ __all__ = [
     "groups_of",
     "is_connected",
     "layout_of",
+    "levers",
     "log_count_variance",
     "pool_groups",
+    "purchases",
     "single_guide_share",
     "variance_components",
     "wanted_standard_error",

@@ -3,6 +3,7 @@
 from semimech.evaluate.benchmark import BenchmarkResult, Method, baseline_methods, run_benchmark
 from semimech.evaluate.ceiling import CEILING
 from semimech.evaluate.compare import best_simple_baseline, compare, summarise
+from semimech.evaluate.error_budget import ERROR_PARTS, TOTAL, ErrorBudget, error_budget
 from semimech.evaluate.metrics import ERRORS, METRICS
 from semimech.evaluate.reference import STRATA, condition_label
 from semimech.evaluate.score import ONE_STEP, ROLL_OUT, HeldOut
@@ -11,17 +12,21 @@ from semimech.evaluate.write import write_scores
 __all__ = [
     "CEILING",
     "ERRORS",
+    "ERROR_PARTS",
     "METRICS",
     "ONE_STEP",
     "ROLL_OUT",
     "STRATA",
+    "TOTAL",
     "BenchmarkResult",
+    "ErrorBudget",
     "HeldOut",
     "Method",
     "baseline_methods",
     "best_simple_baseline",
     "compare",
     "condition_label",
+    "error_budget",
     "run_benchmark",
     "summarise",
     "write_scores",

@@ -1,5 +1,6 @@
 """The steps behind the commands: a data set and an output folder in, files that the next step reads out."""
 
+from semimech.pipeline.budgeting import budget_errors
 from semimech.pipeline.modelling import fit_model, load_model, model_folder, remove_checkpoints
 from semimech.pipeline.reporting import make_report
 from semimech.pipeline.scoring import evaluate_model, hold_out
@@ -7,6 +8,7 @@ from semimech.pipeline.source import Source, read_source
 
 __all__ = [
     "Source",
+    "budget_errors",
     "evaluate_model",
     "fit_model",
     "hold_out",

@@ -42,6 +42,7 @@ def make_report(source: Source, dataset: Dataset, out: Path, *, command: str) ->
         scores=scores,
         comparisons=_read_table(out / "comparisons.tsv"),
         held_out=_read_table(out / "held_out.parquet"),
+        budget=_read_table(out / "error_budget.tsv"),
         history=model.record.history,
         selection=model.record.selection,
         trajectories=predict_courses(model, dataset),

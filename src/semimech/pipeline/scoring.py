@@ -101,6 +101,7 @@ def evaluate_model(
     names = [NAMES[law] for law in laws]
     comparisons = compare_models(scores, names, seed=config.seed)
     write_scores(scores, out)
+    (out / "error_budget.tsv").unlink(missing_ok=True)  # of scores that are no more
     with replacing(out / "comparisons.tsv") as temporary:
         comparisons.to_csv(temporary, sep="\t", index=False)
     held_out = results[0].held_out(methods=[*names, *{str(r) for r in comparisons["reference"]}])

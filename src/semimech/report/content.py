@@ -45,6 +45,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "selection": ("error", "averaged", "chosen"),
     "trajectories": ("perturbation", "hours", "gene", "predicted", "lower", "upper"),
     "network": ("source", "target", "weight"),
+    "budget": ("split", "coverage", "part", "estimate", "lower", "upper", "share", "n_conditions", "n_edits"),
     "counts": ("condition", "gene", "count", "observed", "negative binomial", "Poisson", "lower", "upper"),
     "parts": ("perturbation", "gene", "change", *PARTS),
     "half_lives": (
@@ -116,6 +117,8 @@ class ReportContent:
 
     counts
         What the fit says of single counts, from `semimech.pipeline.predictive`; empty for fits on pseudobulks.
+    budget
+        What the held-out error is made of, the table of `semimech.evaluate.ErrorBudget`.
 
     Raises
     ------
@@ -144,6 +147,7 @@ class ReportContent:
     command: str = ""
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    budget: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         faults = []

@@ -14,6 +14,7 @@ from semimech.report.content import ReportContent
 from semimech.report.headline import headline
 from semimech.report.sections import (
     assumption_section,
+    budget_section,
     data_section,
     fit_section,
     held_out_section,
@@ -32,6 +33,7 @@ def sections(content: ReportContent) -> tuple[Section, ...]:
         headline(content),
         data_section(content),
         score_section(content),
+        budget_section(content),
         held_out_section(content),
         trajectory_section(content),
         fit_section(content),

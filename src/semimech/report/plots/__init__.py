@@ -1,11 +1,13 @@
 """Figures of a report, each also useful alone in a notebook."""
 
 from semimech.report.plots.abundance import plot_abundance, plot_bottleneck, plot_drift
+from semimech.report.plots.budget import plot_budget
 from semimech.report.plots.counts import plot_counts
 from semimech.report.plots.design import plot_layout
 from semimech.report.plots.encode import data_uri, svg
 from semimech.report.plots.fitting import plot_history, plot_network, plot_selection
 from semimech.report.plots.interpret import plot_explanation, plot_half_lives, plot_shares
+from semimech.report.plots.levers import plot_levers
 from semimech.report.plots.overview import condition_table, plot_batches, plot_conditions, plot_detection
 from semimech.report.plots.quality import MEASURES, plot_quality
 from semimech.report.plots.response import leading_genes, plot_held_out, plot_trajectory
@@ -19,6 +21,7 @@ __all__ = [
     "plot_abundance",
     "plot_batches",
     "plot_bottleneck",
+    "plot_budget",
     "plot_comparisons",
     "plot_conditions",
     "plot_counts",
@@ -29,6 +32,7 @@ __all__ = [
     "plot_held_out",
     "plot_history",
     "plot_layout",
+    "plot_levers",
     "plot_network",
     "plot_quality",
     "plot_scores",

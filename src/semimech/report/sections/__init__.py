@@ -1,5 +1,6 @@
 """The sections of a report, in the order in which they are read."""
 
+from semimech.report.sections.budget import budget_section
 from semimech.report.sections.data import data_section
 from semimech.report.sections.fit import fit_section, network_section
 from semimech.report.sections.interpret import mechanism_section
@@ -9,6 +10,7 @@ from semimech.report.sections.scores import score_section
 
 __all__ = [
     "assumption_section",
+    "budget_section",
     "data_section",
     "fit_section",
     "held_out_section",

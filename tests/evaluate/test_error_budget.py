@@ -1,0 +1,132 @@
+"""Parts of the held-out error against closed forms, for a model that is linear in the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+from small_data import condition, dataset
+
+from semimech._errors import ConfigError, DataError
+from semimech.data import Cells, Dataset
+from semimech.data.split import Split
+from semimech.evaluate import ERROR_PARTS, TOTAL, error_budget
+from semimech.evaluate.errors_of_means import draw_errors, error_variances
+from semimech.fit import FitConfig, FittedModel
+from semimech.predictor import Prediction
+
+N_GENES, N_EDITS, N_TESTED, N_CELLS, N_BATCHES = 300, 12, 4, 24, 4
+SPLIT = Split(
+    name="unseen_edit", train=np.arange(1 + N_EDITS - N_TESTED), test=np.arange(1 + N_EDITS - N_TESTED, 1 + N_EDITS)
+)
+
+
+class MeanOfEdits(FittedModel):
+    """Predicts an edit by the mean of all training edits; its law says half of what was seen."""
+
+    def __init__(self, data: Dataset, likelihood: str = "pseudobulk") -> None:
+        self.data = data
+        self.record = SimpleNamespace(config=FitConfig(likelihood=likelihood))
+
+    def predict_conditions(self, conditions):
+        mean = self.data.mean[~self.data.is_control].mean(axis=0)
+        return Prediction.without_interval(np.tile(mean, (len(conditions), 1)))
+
+    def by_law(self, conditions):
+        return 0.5 * self.data.mean[[self.data.index[c] for c in conditions]]
+
+
+def screen(*, cell_sd: float = 1.0, shared_sd: float = 0.0, seed: int = 0) -> tuple[Dataset, np.ndarray]:
+    """Edits with independent effects of standard deviation 1, and the truth; controls are so many that offsets are known."""
+    rng = np.random.default_rng(seed)
+    conditions = [condition("control", 24), *(condition(f"G{i}", 24) for i in range(N_EDITS))]
+    truth = np.vstack([np.zeros(N_GENES), rng.normal(size=(N_EDITS, N_GENES))])
+    size = np.array([2000, *[N_CELLS] * N_EDITS])
+    row = np.repeat(np.arange(len(size)), size)
+    batch = np.concatenate([np.arange(n) % N_BATCHES for n in size])
+    shared = shared_sd * rng.normal(size=(len(size), N_BATCHES, N_GENES))
+    shared[0] = 0.0
+    values = truth[row] + shared[row, batch] + cell_sd * rng.normal(size=(len(row), N_GENES))
+    sums = lambda rows: np.array([values[rows & (row == k)].mean(axis=0) for k in range(len(size))])
+    half = (np.arange(len(row)) // N_BATCHES) % 2 == 0
+    data = dataset(
+        conditions,
+        sums(np.ones(len(row), bool)),
+        standard_error=np.tile(cell_sd / np.sqrt(size)[:, None], N_GENES),
+        halves=np.stack([sums(half), sums(~half)]),
+        cells=Cells(values=sparse.csr_matrix(values), condition=row, batch=batch),
+    )
+    return data, truth
+
+
+def budget(data: Dataset, *, shared_sd: float = 0.0, refit=MeanOfEdits, **options):
+    rng = np.random.default_rng(1)
+    interaction = np.full(N_GENES, shared_sd**2)
+    return error_budget(data, [SPLIT], refit, interaction=interaction, rng=rng, **options)
+
+
+def parts_of(found) -> dict[str, float]:
+    return found.table.set_index("part")["estimate"].to_dict()
+
+
+def test_each_part_is_what_theory_says_for_a_predictor_that_is_linear_in_the_data():
+    data, truth = screen()
+    parts = parts_of(budget(data))
+    of_mean, n_trained = 1.0 / N_CELLS, N_EDITS - N_TESTED
+    tested = truth[SPLIT.test]
+    keep = np.arange(N_GENES) >= N_EDITS  # edited genes differ by condition; the rest stand for all
+    misfit = (0.25 * tested[:, keep] ** 2).mean()
+    missed = ((truth[1 : 1 + n_trained].mean(axis=0) - tested)[:, keep] ** 2).mean()
+    assert parts["noise"] == pytest.approx(of_mean, rel=0.15)
+    assert parts["finite cells"] == pytest.approx(of_mean / n_trained, rel=0.3)
+    assert parts["batch"] == pytest.approx(0.0, abs=0.1 * of_mean)
+    assert parts["mechanism misfit"] == pytest.approx(misfit, rel=0.1)
+    assert parts["extrapolation"] == pytest.approx(missed - misfit, rel=0.1)
+    assert parts["interaction"] == pytest.approx(0.0, abs=0.1 * of_mean)
+
+
+def test_what_cells_of_one_condition_in_one_batch_share_is_told_as_batch():
+    data, _ = screen(cell_sd=0.5, shared_sd=0.6)
+    parts = parts_of(budget(data, shared_sd=0.6))
+    wanted = 0.36 / N_BATCHES * (1 + 1 / (N_EDITS - N_TESTED))
+    assert parts["batch"] == pytest.approx(wanted, rel=0.15)
+    assert parts["noise"] == pytest.approx(0.25 / N_CELLS, rel=0.15)
+
+
+def test_parts_sum_to_the_held_out_error_and_its_label_is_that_of_the_coverage():
+    data, _ = screen()
+    found = budget(data)
+    assert found.conditions[list(ERROR_PARTS)].sum(axis=1).to_numpy() == pytest.approx(
+        found.conditions[TOTAL].to_numpy()
+    )
+    assert set(found.table["coverage"]) == {"extrapolated: edit"}
+    others = np.array([np.delete(np.arange(N_GENES), row - 1) for row in SPLIT.test])
+    predicted = data.mean[1 : 1 + N_EDITS - N_TESTED].mean(axis=0)
+    error = np.mean([(predicted - data.mean[r])[o] ** 2 for r, o in zip(SPLIT.test, others, strict=True)])
+    assert parts_of(found)[TOTAL] == pytest.approx(error)
+    assert (found.table["lower"] <= found.table["estimate"]).all() and (
+        found.table["estimate"] <= found.table["upper"]
+    ).all()
+
+
+def test_errors_that_are_drawn_have_the_variance_of_a_mean():
+    data, _ = screen()
+    variances = error_variances(data, np.zeros(N_GENES))
+    drawn = draw_errors(data, variances, np.zeros(N_GENES), rng=np.random.default_rng(0))
+    assert np.mean(drawn.cells[1:] ** 2) == pytest.approx(1.0 / N_CELLS, rel=0.1)
+    bulk = replace(data, cells=None, halves=None)
+    drawn = draw_errors(bulk, error_variances(bulk, np.zeros(N_GENES)), np.zeros(N_GENES), rng=np.random.default_rng(0))
+    assert np.mean(drawn.cells[1:] ** 2) == pytest.approx(1.0 / N_CELLS, rel=0.1)
+    assert not drawn.batch.any()
+
+
+def test_a_fit_to_single_cells_or_unknown_noise_is_an_error_that_says_what_to_do():
+    data, _ = screen()
+    with pytest.raises(ConfigError, match="use likelihood = 'pseudobulk'"):
+        budget(data, refit=lambda part: MeanOfEdits(part, "counts"))
+    unknown = replace(data, cells=None, halves=None, standard_error=np.full_like(data.mean, np.nan))
+    with pytest.raises(DataError, match="give standard errors"):
+        budget(unknown)
