@@ -11,12 +11,14 @@ from semimech.cli.audit import audit
 from semimech.cli.commands import app
 from semimech.cli.design import app as design
 from semimech.cli.explain import explain
+from semimech.cli.next import next_
 from semimech.cli.order import order
 from semimech.cli.predict import predict
 from semimech.cli.simulate import simulate
 
 for command in (audit, simulate, predict, explain, order):
     app.command()(command)
+design.command("next")(next_)
 app.add_typer(design, name="design")
 
 INTERRUPTED = 130
