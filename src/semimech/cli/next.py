@@ -13,7 +13,7 @@ from semimech.cli import options as o
 from semimech.cli.display import Display
 
 if TYPE_CHECKING:
-    from semimech.design import Criterion, Goal
+    from semimech.design import Goal
     from semimech.experiment import Condition
     from semimech.fit import FittedModel
 
@@ -59,10 +59,12 @@ def next_(
 ) -> None:
     """Choose the next experiments: a ranked table with reasons, and experiments.tsv."""
     from semimech.design import Limits, Prices, plan_round
+    from semimech.design.choose import criterion_of
     from semimech.experiment import read_experiments
 
     if goal is not None and criterion != "error":
         raise ConfigError("--goal and --criterion both say what experiments are for: leave one of them out")
+    chosen = criterion_of(criterion)
     model, noise = _model(source, config, seed)
     able = (
         [c for e in read_experiments(candidates) for c in e.conditions.values()]
@@ -70,7 +72,7 @@ def next_(
         else _space(model, genes, kind, efficacy, hours, medium, pairs, most, seed or 0)
     )
     asked = [] if queries is None else [c for e in read_experiments(queries) for c in e.conditions.values()]
-    wanted: Criterion | Goal = criterion if goal is None else _goal(goal, model)  # type: ignore[assignment]
+    wanted = chosen if goal is None else _goal(goal, model)
     prices = Prices(edit=cost_per_edit, harvest=cost_per_harvest, cell=cost_per_cell, cells=cells)
     limits = Limits(batch=batch, budget=budget, edits=max_edits, times=max_times, prices=prices)
     found = plan_round(model, able, limits, criterion=wanted, queries=asked, noise=noise, seed=seed or 0)

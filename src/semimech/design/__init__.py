@@ -16,6 +16,7 @@ from semimech.design.prices import Limits, Prices
 from semimech.design.request import Request
 from semimech.design.round import Round, plan_round
 from semimech.design.totals import Yields
+from semimech.design.value import Saving, edits_needed, saving
 
 __all__ = [
     "FORMULA",
@@ -35,6 +36,7 @@ __all__ = [
     "Prices",
     "Request",
     "Round",
+    "Saving",
     "VarianceComponents",
     "Yields",
     "allocate",
@@ -43,6 +45,7 @@ __all__ = [
     "audit",
     "choose",
     "choose_for_goal",
+    "edits_needed",
     "effect_variance",
     "estimate_components",
     "estimate_effects",
@@ -55,6 +58,7 @@ __all__ = [
     "make_pool",
     "plan_round",
     "pool_groups",
+    "saving",
     "single_guide_share",
     "variance_components",
     "wanted_standard_error",

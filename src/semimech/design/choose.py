@@ -76,11 +76,9 @@ def choose(
     Raises
     ------
     ConfigError
-        If the criterion is unknown, nothing counts, or nothing fits into the round.
+        If nothing counts, or nothing fits into the round.
     """
     n = len(pool.conditions)
-    if criterion not in get_args(Criterion):
-        raise ConfigError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {criterion!r}")
     weight = np.full(n, 1.0 / n) if weight is None else np.asarray(weight, float) / max(float(np.sum(weight)), 1e-300)
     if not weight.sum() > 0 or (weight < 0).any():
         raise ConfigError("weight of what is asked must be 0 or more, and above 0 for one condition")
@@ -110,6 +108,20 @@ def choose(
     if not picks:
         raise ConfigError("no candidate fits into the round: raise the budget or a limit, or name cheaper candidates")
     return tuple(picks)
+
+
+def criterion_of(name: str) -> Criterion:
+    """A criterion by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    for criterion in get_args(Criterion):
+        if name == criterion:
+            return criterion
+    raise ConfigError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {name!r}")
 
 
 def remaining(pool: Pool, rows: tuple[int, ...]) -> Float[np.ndarray, "condition condition"]:

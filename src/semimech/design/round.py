@@ -74,7 +74,7 @@ def plan_round(
     Raises
     ------
     ConfigError
-        If the criterion is unknown or nothing fits into the round.
+        If nothing fits into the round.
     DataError
         If every candidate was measured, or one has genes or media that the model does not know.
     """

@@ -44,13 +44,18 @@ def sections(content: ReportContent) -> tuple[Section, ...]:
 
 def render(content: ReportContent) -> str:
     """The report as HTML: styles and figures inside, no script, nothing fetched."""
+    return render_page(content.title, sections(content))
+
+
+def render_page(title: str, shown: tuple[Section, ...]) -> str:
+    """Sections as one HTML page that needs nothing beside itself."""
     folder = resources.files("semimech.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     style = (folder / "report.css").read_text(encoding="utf-8")
-    return template.render(title=content.title, dataset=content.dataset, sections=sections(content), style=style)
+    return template.render(title=title, sections=shown, style=style)
 
 
 def write_report(content: ReportContent, path: str | Path) -> None:
