@@ -63,7 +63,7 @@ def test_few_edits_and_missing_controls_are_named_together():
 def test_data_that_cannot_be_read_get_their_reasons_and_no_further_stage():
     bad = Examination(findings=findings_table([failed("controls", "there are none", mend="add them")]))
     stage, table = judge_data(bad, None)
-    assert stage.verdict == "not yet" and stage.mends == ("add them",) and not len(table)
+    assert stage.verdict == "not yet" and stage.mends == ("controls: add them",) and not len(table)
     content = PilotContent(title="bad", verdict="not yet", stages=(stage,), reliability=table, scores=table, sizes=())
     page = render_page("Pilot", pilot_sections(content))
     assert page.count("Not judged") == 2 and "add them" in page

@@ -29,7 +29,7 @@ class Saving:
     needed
         Edits that the other needs for the same error.
     share, lower, upper
-        Saved share of the other's edits, and its 90 % interval; negative where the other needs fewer.
+        Saved share of the other's edits, and its 90 % interval; negative where the other needs fewer, and -1 where it needs half or less.
     experiments, cells, money, weeks
         What the saved edits are worth.
     """
@@ -123,4 +123,4 @@ def _share(
 ) -> tuple[float, float]:
     """Saved share, and edits that the other needs, for the error that the method ends at."""
     needed = edits_needed(sizes, other, float(method[-1]))
-    return 1.0 - float(sizes[-1]) / needed, needed
+    return max(1.0 - float(sizes[-1]) / needed, -1.0), needed

@@ -70,11 +70,15 @@ def judge_data(examination: Examination, dataset: Dataset | None, reason: str = 
     findings = examination.findings
     bad = findings[findings["severity"] == "fail"]
     reasons = [f"{row.check}: {row.evidence}" for row in bad.itertuples()]
-    mends = [str(row.mend) for row in findings[findings["severity"].isin(["fail", "warning"])].itertuples() if row.mend]
+    mends = [
+        f"{row.check}: {row.mend}"
+        for row in findings[findings["severity"].isin(["fail", "warning"])].itertuples()
+        if row.mend
+    ]
     numbers: dict[str, float] = {}
     if dataset is None:
         return Stage(
-            verdict="not yet", reasons=(*reasons, *([reason] if reason else [])), mends=tuple(mends)
+            verdict="not yet", reasons=(*reasons, *([reason] if reason and not reasons else [])), mends=tuple(mends)
         ), pd.DataFrame()
     table = reliability(dataset)
     edits = {p for p, c in zip(dataset.perturbations, dataset.is_control, strict=True) if not c}
@@ -190,8 +194,8 @@ def try_element(
     scores = scores[(scores["metric"] == "mse") & (scores["scope"] == "excl")]
     return Trial(
         sizes=np.array(sizes),
-        scores=scores.groupby(["size", "predictor", "perturbation"], as_index=False)["value"].mean(),
-        comparison=comparison.iloc[0].to_dict(),
+        scores=scores.groupby(["size", "predictor", "perturbation"])["value"].mean().reset_index(),
+        comparison={str(name): value for name, value in comparison.iloc[0].items()},
         assumptions=tuple(dict.fromkeys(assumptions)),
     )
 
@@ -231,10 +235,12 @@ def judge_value(
         trial.sizes, with_, without, prices, conditions_per_edit=conditions_per_edit, edits_per_week=edits_per_week
     )
     verdict = "go" if found.lower > 0 else "no" if found.upper < 0 else "not yet"
+    interval = f"(90 % interval {100 * found.lower:.0f} to {100 * found.upper:.0f} %)"
     said = (
-        f"at the error reached with {found.edits:.0f} edits it saves {100 * found.share:.0f} % of the edits "
-        f"(90 % interval {100 * found.lower:.0f} to {100 * found.upper:.0f} %)"
+        f"at the error reached with {found.edits:.0f} edits it saves {100 * found.share:.0f} % of the edits {interval}"
     )
+    if found.share < 0:
+        said = f"it saves nothing: without it the error reached with {found.edits:.0f} edits takes fewer {interval}"
     mends = (
         () if verdict == "go" else ("more held-out edits, or a third size of training set, narrow the learning curves",)
     )
