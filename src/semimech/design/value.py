@@ -90,8 +90,8 @@ def saving(
     raise_faults(ConfigError, "Saving", faults)
     n_edits = method.shape[1]
     weight = np.random.default_rng(seed).multinomial(n_edits, np.full(n_edits, 1 / n_edits), size=n_draws) / n_edits
-    shares = np.array([_share(sizes, method @ w, other @ w)[0] for w in weight])
-    share, needed = _share(sizes, method.mean(axis=1), other.mean(axis=1))
+    shares = _share(sizes, method @ weight.T, other @ weight.T)[0]
+    share, needed = (float(x) for x in _share(sizes, method.mean(axis=1), other.mean(axis=1)))
     lower, upper = np.quantile(shares, (0.05, 0.95))
     saved = needed - float(sizes[-1])
     per_edit = prices.edit + conditions_per_edit * (prices.harvest + prices.cell * prices.cells)
@@ -109,18 +109,24 @@ def saving(
     )
 
 
-def edits_needed(sizes: Float[np.ndarray, " size"], errors: Float[np.ndarray, " size"], wanted: float) -> float:
-    """Edits at which a power law through a learning curve reaches an error; a thousand times those at hand at most."""
-    slope, offset = np.polyfit(np.log(sizes), np.log(np.maximum(errors, 1e-300)), 1)
-    most = float(sizes[-1]) * _MOST
-    if slope > -1e-6:
-        return most if wanted < np.exp(offset + slope * np.log(sizes[-1])) else float(sizes[0])
-    return float(np.clip(np.exp((np.log(wanted) - offset) / slope), float(sizes[0]) / _MOST, most))
+def edits_needed(
+    sizes: Float[np.ndarray, " size"],
+    errors: Float[np.ndarray, "size ..."],
+    wanted: Float[np.ndarray, "..."] | float,
+) -> Float[np.ndarray, "..."] | float:
+    """Edits at which power laws through learning curves reach an error, within a thousandth and a thousand times those at hand."""
+    x, y = np.log(sizes), np.log(np.maximum(errors, 1e-300))
+    centred = x - x.mean()
+    slope = np.tensordot(centred, y, axes=1) / (centred @ centred)
+    wanted = np.log(np.maximum(wanted, 1e-300))
+    reached = y.mean(axis=0) + slope * (x[-1] - x.mean())
+    ahead = (reached - wanted) / np.maximum(-slope, 1e-6)  # a curve that does not fall never reaches what lies below it
+    return sizes[-1] * np.exp(np.clip(ahead, -np.log(_MOST), np.log(_MOST)))
 
 
 def _share(
-    sizes: Float[np.ndarray, " size"], method: Float[np.ndarray, " size"], other: Float[np.ndarray, " size"]
-) -> tuple[float, float]:
+    sizes: Float[np.ndarray, " size"], method: Float[np.ndarray, "size ..."], other: Float[np.ndarray, "size ..."]
+) -> tuple[Float[np.ndarray, "..."] | float, Float[np.ndarray, "..."] | float]:
     """Saved share, and edits that the other needs, for the error that the method ends at."""
-    needed = edits_needed(sizes, other, float(method[-1]))
-    return max(1.0 - float(sizes[-1]) / needed, -1.0), needed
+    needed = edits_needed(sizes, other, method[-1])
+    return np.maximum(1.0 - sizes[-1] / needed, -1.0), needed
