@@ -111,9 +111,9 @@ def saving(
 
 def edits_needed(
     sizes: Float[np.ndarray, " size"],
-    errors: Float[np.ndarray, "size ..."],
-    wanted: Float[np.ndarray, "..."] | float,
-) -> Float[np.ndarray, "..."] | float:
+    errors: Float[np.ndarray, " size *draw"],
+    wanted: Float[np.ndarray, " *draw"] | float,
+) -> Float[np.ndarray, " *draw"] | float:
     """Edits at which power laws through learning curves reach an error, within a thousandth and a thousand times those at hand."""
     x, y = np.log(sizes), np.log(np.maximum(errors, 1e-300))
     centred = x - x.mean()
@@ -125,8 +125,8 @@ def edits_needed(
 
 
 def _share(
-    sizes: Float[np.ndarray, " size"], method: Float[np.ndarray, "size ..."], other: Float[np.ndarray, "size ..."]
-) -> tuple[Float[np.ndarray, "..."] | float, Float[np.ndarray, "..."] | float]:
+    sizes: Float[np.ndarray, " size"], method: Float[np.ndarray, " size *draw"], other: Float[np.ndarray, " size *draw"]
+) -> tuple[Float[np.ndarray, " *draw"] | float, Float[np.ndarray, " *draw"] | float]:
     """Saved share, and edits that the other needs, for the error that the method ends at."""
     needed = edits_needed(sizes, other, method[-1])
     return np.maximum(1.0 - sizes[-1] / needed, -1.0), needed
