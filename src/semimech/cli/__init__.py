@@ -12,12 +12,15 @@ from semimech.cli.audit import audit
 from semimech.cli.commands import app
 from semimech.cli.design import app as design
 from semimech.cli.explain import explain
+from semimech.cli.next import next_
 from semimech.cli.order import order
+from semimech.cli.pilot import pilot
 from semimech.cli.predict import predict
 from semimech.cli.simulate import simulate
 
-for command in (audit, abundance, simulate, predict, explain, order):
+for command in (audit, abundance, simulate, predict, explain, order, pilot):
     app.command()(command)
+design.command("next")(next_)
 app.add_typer(design, name="design")
 
 INTERRUPTED = 130

@@ -1,25 +1,34 @@
-"""Before and after the bench: how many cells of what in which batch, and what a design can tell."""
+"""Before and after the bench: how many cells of what in which batch, what a design can tell, and which experiment next."""
 
 from semimech.design.allocate import FORMULA, Allocation, allocate
 from semimech.design.audit import Audit, audit, gain_of_controls, groups_of, layout_of, variance_components
 from semimech.design.blocks import assign_blocks
+from semimech.design.candidates import CandidateSpace, as_experiments
+from semimech.design.choose import Criterion, Pick, choose
 from semimech.design.components import VarianceComponents, estimate_components
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
+from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
 from semimech.design.own_world import OwnWorld, Screening
+from semimech.design.pool import Pool, make_pool
 from semimech.design.power import log_count_variance, single_guide_share, wanted_standard_error
+from semimech.design.prices import Limits, Prices
 from semimech.design.purchases import Costs, Purchase, purchases
 from semimech.design.request import Request
+from semimech.design.round import Round, plan_round
 from semimech.design.totals import Yields
+from semimech.design.value import Saving, edits_needed, saving
 
 __all__ = [
     "FORMULA",
     "LEVERS",
     "Allocation",
+    "Attempt",
     "Audit",
     "ByEstimator",
+    "CandidateSpace",
     "Components",
     "Costs",
     "Groups",
@@ -29,11 +38,23 @@ __all__ = [
     "Purchase",
     "Request",
     "Screening",
+    "Criterion",
+    "Goal",
+    "Limits",
+    "Pick",
+    "Pool",
+    "Prices",
+    "Round",
+    "Saving",
     "VarianceComponents",
     "Yields",
     "allocate",
+    "as_experiments",
     "assign_blocks",
     "audit",
+    "choose",
+    "choose_for_goal",
+    "edits_needed",
     "effect_variance",
     "estimate_components",
     "estimate_effects",
@@ -43,8 +64,12 @@ __all__ = [
     "layout_of",
     "levers",
     "log_count_variance",
+    "make_goal",
+    "make_pool",
+    "plan_round",
     "pool_groups",
     "purchases",
+    "saving",
     "single_guide_share",
     "variance_components",
     "wanted_standard_error",

@@ -244,9 +244,13 @@ class FittedModel(AbstractDynamicPredictor):
 
     def by_law(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
         """Mean predictions of the members' laws alone, without what `predict` adds to them."""
+        return self.by_member(conditions).mean(axis=0)
+
+    def by_member(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "member condition gene"]:
+        """Predictions of each member's law alone: how they differ is what the ensemble does not know."""
         asked = [self.system.resolve(condition) for condition in conditions]
         members = predict_members(self.fit.members, make_plan(asked, self.roster), self.solver)
-        return np.asarray(members, np.float64).mean(axis=0)[: len(conditions)]
+        return np.asarray(members, np.float64)[:, : len(conditions)]
 
     def _own(self, conditions: Sequence[Condition]) -> np.ndarray:
         column = {gene: i for i, gene in enumerate(self.genes)}

@@ -20,7 +20,7 @@ class Paragraph:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A result in words, with its badge: ``won``, ``lost``, ``tie`` or ``open``."""
+    """A result in words, with its badge: ``won``, ``lost``, ``tie`` or ``open``; of a pilot ``go``, ``later`` or ``stop``."""
 
     kind: ClassVar[str] = "verdict"
     result: str

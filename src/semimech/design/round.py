@@ -1,0 +1,170 @@
+"""Round: the next experiments of a fitted model, ranked, each with its reason, and as protocols that can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from semimech.assumptions import Harvested
+from semimech.data import describe
+from semimech.design.candidates import as_experiments
+from semimech.design.choose import Criterion, Pick, choose, remaining
+from semimech.design.goal import Attempt, Goal, choose_for_goal
+from semimech.design.pool import Pool, make_pool
+from semimech.design.prices import Limits
+from semimech.experiment import Condition, Experiment
+from semimech.fit import FittedModel
+
+_TELLS = 0.01
+"""Least correlation of errors at which one condition is said to sharpen another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """The experiments of a round.
+
+    Parameters
+    ----------
+    table
+        One row per condition in the order chosen: ``rank, condition, perturbation, hours, medium, cost``, numbers of the criterion, and
+        ``reason`` in words.
+    experiments
+        Protocols; harvests of one culture stand in one.
+    summary
+        What the round costs and is expected to do.
+    """
+
+    table: pd.DataFrame
+    experiments: tuple[Experiment, ...]
+    summary: dict[str, float]
+
+
+def plan_round(
+    model: FittedModel,
+    candidates: Sequence[Condition],
+    limits: Limits,
+    *,
+    criterion: Criterion | Goal = "error",
+    queries: Sequence[Condition] = (),
+    noise: float | None = None,
+    seed: int = 0,
+) -> Round:
+    """Choose the next experiments.
+
+    Parameters
+    ----------
+    model
+        What is known so far.
+    candidates
+        What could be done; what was measured is left out.
+    limits
+        What fits into the round.
+    criterion
+        ``"error"``, ``"information"``, or the state that cells shall reach.
+    queries
+        Conditions whose predictions shall become better; all candidates if none are given.
+    noise
+        Variance of one measured condition, mean over genes; see `make_pool`.
+    seed
+        Decides the draws for a goal.
+
+    Raises
+    ------
+    ConfigError
+        If nothing fits into the round.
+    DataError
+        If every candidate was measured, or one has genes or media that the model does not know.
+    """
+    measured = {model.system.resolve(condition) for condition in model.training}
+    able = [c for c in dict.fromkeys(map(model.system.resolve, candidates)) if c not in measured]
+    asked = [c for c in dict.fromkeys(map(model.system.resolve, queries)) if c not in set(able)]
+    pool = make_pool(model, [*able, *asked] if able else (), noise=noise)
+    can = np.arange(len(pool.conditions)) < len(able)
+    wanted = set(map(model.system.resolve, queries)) or set(able)
+    if isinstance(criterion, Goal):
+        attempts = choose_for_goal(pool, criterion, limits, seed=seed, is_candidate=can)
+        return _round(model, pool, attempts, [_goal_columns(a) for a in attempts], _goal_summary(attempts))
+    weight = np.array([c in wanted for c in pool.conditions], float)
+    picks = choose(pool, limits, criterion=criterion, is_candidate=can, weight=weight)
+    before = pool.covariance.diagonal() @ weight
+    after = remaining(pool, tuple(pick.row for pick in picks)).diagonal() @ weight
+    columns = [_pick_columns(model, pool, pick, criterion) for pick in picks]
+    summary = {
+        "cost": sum(pick.cost for pick in picks),
+        "rms_error_before": float(np.sqrt(before / weight.sum())),
+        "rms_error_after": float(np.sqrt(max(after, 0.0) / weight.sum())),
+        "error_removed": float(1.0 - after / before),
+    }
+    return _round(model, pool, picks, columns, summary)
+
+
+def _round(
+    model: FittedModel,
+    pool: Pool,
+    chosen: Sequence[Pick] | Sequence[Attempt],
+    columns: Sequence[dict[str, object]],
+    summary: dict[str, float],
+) -> Round:
+    conditions = [pool.conditions[each.row] for each in chosen]
+    maintenance = model.system.maintenance_medium
+    table = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(conditions) + 1),
+            "condition": [describe(c) for c in conditions],
+            "perturbation": [c.perturbation for c in conditions],
+            "hours": [c.hours for c in conditions],
+            "medium": [c.medium or maintenance for c in conditions],
+            "cost": [each.cost for each in chosen],
+        }
+    )
+    table = pd.concat([table, pd.DataFrame(columns)], axis=1)
+    return Round(table=table, experiments=as_experiments(conditions, maintenance_medium=maintenance), summary=summary)
+
+
+def _pick_columns(model: FittedModel, pool: Pool, pick: Pick, criterion: Criterion) -> dict[str, object]:
+    condition = pool.conditions[pick.row]
+    found = Harvested(conditions=model.training, system=model.system).coverage(condition)
+    off = float(np.sqrt(pool.covariance[pick.row, pick.row]))
+    axes = ", ".join(found.axes) or "the history"
+    new = {"extrapolated": f"new in {axes}", "interpolated": f"between what was measured ({axes})"}.get(
+        found.label, f"{found.label} so far"
+    )
+    if criterion == "error":
+        share = pick.gain / max(pick.alone, 1e-300)
+        what = f"measuring it removes {100 * pick.gain:.2g} % of the expected squared error of what is asked"
+        what += f", {100 * pick.own:.0f} % of that its own"
+        correlation = pool.correlation[pick.row, pick.sharpened]
+        if pick.sharpened != pick.row and abs(correlation) > _TELLS:
+            what += f", and sharpens {describe(pool.conditions[pick.sharpened])} most"
+        if share < 0.9:
+            what += f"; those above it tell {100 * (1 - share):.0f} % of what it would have told alone"
+    else:
+        what = f"its outcome is worth {pick.gain:.2g} nats after those above it ({pick.alone:.2g} alone)"
+    return {
+        "gain": pick.gain,
+        "gain_alone": pick.alone,
+        "rms_error": off,
+        "coverage": found.label,
+        "reason": f"{new}; predicted to within ±{off:.2g} (root mean square over genes); {what}",
+    }
+
+
+def _goal_columns(attempt: Attempt) -> dict[str, object]:
+    a = attempt
+    reason = f"expected to go {100 * a.closeness:.0f} % of the way (90 % interval {100 * a.lower:.0f} to {100 * a.upper:.0f} %)"
+    reason += f", the best of this round with probability {a.best:.2f}"
+    return {
+        "closeness": a.closeness,
+        "lower": a.lower,
+        "upper": a.upper,
+        "gain": a.gain,
+        "p_best": a.best,
+        "reason": reason,
+    }
+
+
+def _goal_summary(attempts: Sequence[Attempt]) -> dict[str, float]:
+    return {"cost": sum(a.cost for a in attempts), "expected_best_closeness": sum(a.gain for a in attempts)}
