@@ -19,6 +19,7 @@ HEADINGS = (
     "Result",
     "Data",
     "Scores",
+    "Error budget",
     "Held-out predictions",
     "Courses over time",
     "Fit and choices",
