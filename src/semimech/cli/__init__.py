@@ -13,9 +13,10 @@ from semimech.cli.design import app as design
 from semimech.cli.explain import explain
 from semimech.cli.order import order
 from semimech.cli.predict import predict
+from semimech.cli.screen import screen
 from semimech.cli.simulate import simulate
 
-for command in (audit, simulate, predict, explain, order):
+for command in (audit, simulate, predict, explain, order, screen):
     app.command()(command)
 app.add_typer(design, name="design")
 
@@ -34,7 +35,10 @@ def main() -> None:
         _fail(str(error), 2)
     except SystemExit as done:
         if done.code == INTERRUPTED:
-            _fail("interrupted; the same command with --resume goes on from the last checkpoint of a fit", INTERRUPTED)
+            _fail(
+                "interrupted; the same command goes on where a screen stopped, with --resume from the last checkpoint of a fit",
+                INTERRUPTED,
+            )
         raise
     except Exception as error:
         if os.environ.get("SEMIMECH_TRACEBACK"):

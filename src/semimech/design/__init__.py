@@ -6,6 +6,7 @@ from semimech.design.blocks import assign_blocks
 from semimech.design.components import VarianceComponents, estimate_components
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.groups import Groups, pool_groups
+from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.power import log_count_variance, single_guide_share, wanted_standard_error
 from semimech.design.request import Request
@@ -25,15 +26,18 @@ __all__ = [
     "allocate",
     "assign_blocks",
     "audit",
+    "edit_experiments",
     "effect_variance",
     "estimate_components",
     "estimate_effects",
     "gain_of_controls",
     "groups_of",
+    "in_silico_screen",
     "is_connected",
     "layout_of",
     "log_count_variance",
     "pool_groups",
+    "shortlist_pairs",
     "single_guide_share",
     "variance_components",
     "wanted_standard_error",
