@@ -84,7 +84,8 @@ def test_pairs_that_share_no_target_and_do_not_meet_are_ranked_last_and_add_up(m
     """A acts on C, B on C, D on nothing: only A and B meet."""
     weight = np.zeros((4, 5))
     weight[2, :2] = -1.0
-    lone = by_hand(mechanistic(0, weight=jnp.asarray(weight)), max_step_hours=3.0)
+    law = mechanistic(0, weight=jnp.asarray(weight), edit_effect=jnp.zeros(4), bias=jnp.zeros(4))
+    lone = by_hand(law, max_step_hours=3.0)
     settled = edit_experiments([("A",), ("B",), ("D",), ("A", "B"), ("A", "D"), ("B", "D")])
     in_silico_screen(lone, settled, tmp_path / "s.h5ad")
     made = opened(tmp_path / "s.h5ad")
