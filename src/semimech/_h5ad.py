@@ -14,8 +14,14 @@ from semimech._files import replacing
 
 @contextmanager
 def any_strings() -> Iterator[None]:
-    """Let anndata write the strings of pandas 3, which it refuses unless asked (anndata < 0.11 cannot read them)."""
-    with ad.settings.override(allow_write_nullable_strings=True):
+    """Let anndata write the strings of pandas 3, which it refuses unless asked (anndata < 0.11 cannot read them).
+
+    Arrays of a zarr folder keep a file for each chunk, which anndata warns to change unless told.
+    """
+    options = {"allow_write_nullable_strings": True}
+    if hasattr(ad.settings, "auto_shard_zarr_v3"):
+        options["auto_shard_zarr_v3"] = False
+    with ad.settings.override(**options):
         yield
 
 

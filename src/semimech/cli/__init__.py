@@ -16,9 +16,10 @@ from semimech.cli.next import next_
 from semimech.cli.order import order
 from semimech.cli.pilot import pilot
 from semimech.cli.predict import predict
+from semimech.cli.screen import screen
 from semimech.cli.simulate import simulate
 
-for command in (audit, abundance, simulate, predict, explain, order, pilot):
+for command in (audit, abundance, simulate, predict, explain, order, pilot, screen):
     app.command()(command)
 design.command("next")(next_)
 app.add_typer(design, name="design")
@@ -38,7 +39,10 @@ def main() -> None:
         _fail(str(error), 2)
     except SystemExit as done:
         if done.code == INTERRUPTED:
-            _fail("interrupted; the same command with --resume goes on from the last checkpoint of a fit", INTERRUPTED)
+            _fail(
+                "interrupted; the same command goes on where a screen stopped, with --resume from the last checkpoint of a fit",
+                INTERRUPTED,
+            )
         raise
     except Exception as error:
         if os.environ.get("SEMIMECH_TRACEBACK"):

@@ -55,6 +55,10 @@ class Display:
         """Move the bar of cells written."""
         self._move("writing", done, total, unit="cells")
 
+    def experiments(self, done: int, total: int) -> None:
+        """Move the bar of experiments predicted."""
+        self._move("predicting", done, total, unit="experiments")
+
     def _move(self, label: str, done: int, total: int, *, unit: str) -> None:
         if not self._console.is_terminal:
             if done >= total:

@@ -9,6 +9,7 @@ from semimech.design.components import VarianceComponents, estimate_components
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
+from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
 from semimech.design.own_world import OwnWorld, Screening
@@ -55,11 +56,13 @@ __all__ = [
     "choose",
     "choose_for_goal",
     "edits_needed",
+    "edit_experiments",
     "effect_variance",
     "estimate_components",
     "estimate_effects",
     "gain_of_controls",
     "groups_of",
+    "in_silico_screen",
     "is_connected",
     "layout_of",
     "levers",
@@ -70,6 +73,7 @@ __all__ = [
     "pool_groups",
     "purchases",
     "saving",
+    "shortlist_pairs",
     "single_guide_share",
     "variance_components",
     "wanted_standard_error",

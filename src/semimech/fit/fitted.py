@@ -41,6 +41,7 @@ from semimech.model import (
     make_plan,
     protocol_steps,
     split_trained,
+    thinned,
 )
 from semimech.predictor import AbstractDynamicPredictor, Prediction
 
@@ -65,6 +66,7 @@ class FittedModel(AbstractDynamicPredictor):
             maintenance_medium=result.system.maintenance_medium,
         )
         self.fit = result.fit
+        self._laws = thinned(result.fit.members)
         self.roster = result.roster
         self.system = result.system
         self.training = result.training
@@ -249,7 +251,7 @@ class FittedModel(AbstractDynamicPredictor):
     def by_member(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "member condition gene"]:
         """Predictions of each member's law alone: how they differ is what the ensemble does not know."""
         asked = [self.system.resolve(condition) for condition in conditions]
-        members = predict_members(self.fit.members, make_plan(asked, self.roster), self.solver)
+        members = predict_members(self._laws, make_plan(asked, self.roster), self.solver)
         return np.asarray(members, np.float64)[:, : len(conditions)]
 
     def _own(self, conditions: Sequence[Condition]) -> np.ndarray:

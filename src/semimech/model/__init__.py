@@ -20,6 +20,7 @@ from semimech.model.regulation import (
 from semimech.model.regulons import merge_regulons, read_regulon
 from semimech.model.scm import LinearSCM, linearise
 from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver, run_plan, settle
+from semimech.model.sparse import thinned
 
 __all__ = [
     "AbstractDynamics",
@@ -65,5 +66,6 @@ __all__ = [
     "run_plan",
     "settle",
     "split_trained",
+    "thinned",
     "unwired_regulation",
 ]

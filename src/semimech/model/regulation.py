@@ -66,7 +66,10 @@ class SaturatingRegulation(AbstractRegulation):
     log_headroom: Float[Array, " gene"]
 
     def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
-        drive = regulator_signal(z, context) @ self.weight.T
+        return self.saturated(regulator_signal(z, context) @ self.weight.T, context)
+
+    def saturated(self, drive: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
+        """Relative production where the network says ``drive``: the rest of the sum, and :math:`h`."""
         drive = drive + context.medium @ self.medium_effect.T + context.n_edits * self.edit_effect + self.bias
         headroom = jnp.exp(self.log_headroom)
         gain = -headroom * jnp.expm1(-jnp.maximum(drive, 0.0) / headroom)
