@@ -17,7 +17,7 @@ steady_state = "none"
 sparsities = [0.1]
 n_folds = 2
 n_members = 2
-n_steps = 2000
+n_steps = 5000
 validation_steps = 10
 checkpoint_every = 20
 """
@@ -33,7 +33,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory) -> Path:
-    """Settings of a fit with 100 checkpoints."""
+    """Settings of a fit with 250 checkpoints."""
     path = tmp_path_factory.mktemp("slow") / "slow.toml"
     path.write_text(SLOW)
     return path
