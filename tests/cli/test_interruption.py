@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,18 @@ steady_state = "none"
 sparsities = [0.1]
 n_folds = 2
 n_members = 2
-n_steps = 5000
+n_steps = 2000
 validation_steps = 10
 checkpoint_every = 20
 """
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Commands under test listen to Ctrl-C, also where the tests run in the background, whose processes are told not to."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory) -> Path:
-    """Settings of a fit with 250 checkpoints."""
+    """Settings of a fit with 100 checkpoints."""
     path = tmp_path_factory.mktemp("slow") / "slow.toml"
     path.write_text(SLOW)
     return path

@@ -40,7 +40,7 @@ def main() -> None:
     except SystemExit as done:
         if done.code == INTERRUPTED:
             _fail(
-                "interrupted; the same command goes on where a screen stopped, with --resume from the last checkpoint of a fit",
+                "interrupted; the same command with --resume goes on from the last checkpoint of a fit; a screen goes on without it",
                 INTERRUPTED,
             )
         raise
