@@ -174,7 +174,7 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     assert shares.widths["parts"].half_width(np.zeros((1, 6)), np.zeros((1, 6), bool)).max() < 1e-2
 
 
-@pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0]), (BETWEEN, [0.5, 1.0, 1.0])])
+@pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0])])
 def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum_of_its_parts(untested, compose):
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, [], [], [], untested=untested)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semimech.experiment import parse_experiment
-from semimech.fit.pooling import Nested, anonymous, best_shares, find_trust, unedited
+from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, best_shares, find_trust, unedited
 
 RNG = np.random.default_rng(0)
 SHAPE = (40, 5)
@@ -49,6 +49,16 @@ def test_what_one_edit_alone_tells_is_not_expected_of_the_next():
     assert found.trust[2] < 0.2
     others = EDIT != 3
     assert (found.held_out[others] ** 2).mean() < 0.05 * (direction[others] ** 2).mean()
+
+
+def test_where_nothing_holds_the_prediction_is_the_anchor():
+    levels = nested()
+    truth = levels.shared + 5.0 * RNG.normal(size=SHAPE) * (EDIT[:, None] == 3)
+    others = replace(levels, specific=levels.shared, borrowed=np.zeros((*SHAPE, 3)))
+    found = find_trust(others, truth, WEIGHT, EDIT, anchor=ANY_EDIT)
+    np.testing.assert_allclose(others.pooled(ANY_EDIT), levels.shared + levels.control - levels.unedited)
+    np.testing.assert_allclose(others.pooled(MEASURED), levels.control)
+    assert ((found.trust >= 0) & (found.trust <= 1)).all()
 
 
 def test_steps_are_shrunk_by_the_slope_of_truth_on_what_others_predict():

@@ -17,7 +17,7 @@ from semimech.fit.problem import edited_genes
 
 Means = Float[np.ndarray, "condition gene"]
 LAW_ALONE = (1.0, 0.0)
-BETWEEN = (0.5, 1.0)  # half-way between the law of a combination and the sum of its parts as they were measured
+BETWEEN = (0.25, 1.0)  # nearer to the sum of the parts as they were measured than to the law of a combination
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

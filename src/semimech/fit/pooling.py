@@ -11,7 +11,10 @@ from scipy.optimize import lsq_linear
 
 from semimech.experiment import Condition, Context
 
-_MEASURED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # shares whose prediction is the measured controls
+MEASURED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+"""Shares whose prediction is the measured controls."""
+ANY_EDIT = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+"""Shares whose prediction is what all edits have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +74,13 @@ def find_trust(
     truth: Float[np.ndarray, "condition gene"],
     weight: Float[np.ndarray, "condition gene"],
     group: Int[np.ndarray, " condition"],
+    *,
+    anchor: Float[np.ndarray, 6] = MEASURED,
 ) -> Trusted:
     r"""How far each step is worth taking for an edit that was not among those on which that was found.
 
     Shares are the best ones on what was held out, bounded by 0 and 1. What few edits tell does not hold for the next one, so
-    predictions are shrunk towards the measured controls by the slope of truth on predictions whose shares were found without the
+    predictions are shrunk towards the anchor by the slope of truth on predictions whose shares were found without the
     edit at hand (Copas 1983): about 1 for many edits that agree, 0 where one edit alone speaks for a step.
 
     Parameters
@@ -86,17 +91,20 @@ def find_trust(
         Measured means, and weights of squared errors.
     group
         Number of the edits of each condition.
+    anchor
+        Shares of the prediction to stay with where the others do not hold.
     """
     steps, target = nested.steps, truth - nested.unedited
+    start = steps @ anchor
     products = _products(steps, target, weight, group)
     trust = _bounded(products.sum(axis=0))
     beyond = np.zeros_like(target)
     for number, own in enumerate(products):
         out = group == number
-        beyond[out] = steps[out] @ _bounded(products.sum(axis=0) - own) - steps[out][..., 0]
-    slope = _slope(beyond, target - steps[..., 0], weight)
-    trust = slope * trust + (1.0 - slope) * _MEASURED
-    return Trusted(trust=trust, held_out=nested.control + slope * beyond)
+        beyond[out] = steps[out] @ _bounded(products.sum(axis=0) - own) - start[out]
+    slope = _slope(beyond, target - start, weight)
+    trust = slope * trust + (1.0 - slope) * anchor
+    return Trusted(trust=trust, held_out=nested.unedited + start + slope * beyond)
 
 
 def best_shares(

@@ -20,7 +20,7 @@ from semimech.fit.candidates import (
     steady_state_candidates,
 )
 from semimech.fit.config import FitConfig
-from semimech.fit.pooling import Nested, anonymous, find_trust, unedited
+from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, find_trust, unedited
 from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
@@ -114,7 +114,8 @@ class _Trial:
         weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
         trust, pooled = _LAW_ALONE, nested.specific
         if self.config.pooling == "validated":
-            found = find_trust(nested, dataset.mean, weight, _numbers_of_edits(dataset))
+            anchor = MEASURED if dataset.is_control.any() else ANY_EDIT
+            found = find_trust(nested, dataset.mean, weight, _numbers_of_edits(dataset), anchor=anchor)
             is_lent = np.abs(self.borrowed).max(axis=(0, 1)) > 0.0
             trust, pooled = np.append(found.trust[:3], np.where(is_lent, found.trust[3:], 0.0)), found.held_out
         pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], pooled)
