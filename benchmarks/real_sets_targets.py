@@ -109,13 +109,15 @@ def target_table(scores: pd.DataFrame) -> pd.DataFrame:
 def verdict(estimate: float, lower: float, upper: float, target: Target) -> str:
     """Whether a target is met: on the right side, and by the whole interval where that is asked.
 
-    A control arm that must do no harm fails only where its whole interval is on the wrong side.
+    A control arm that must do no harm fails only where its whole interval is on the wrong side. Too few edits for an interval tell nothing.
     """
     less_is_better = target.metric == "mse"
     sign = 1.0 if less_is_better else -1.0
     far, near = (upper, lower) if less_is_better else (lower, upper)
     if np.isnan(estimate):
         return "not run"
+    if np.isnan(lower) or np.isnan(upper):
+        return "cannot tell"
     if target.predictor == SHUFFLED:
         return "missed" if sign * (near - target.bound) > 0 else "met"
     if sign * (estimate - target.bound) > 0 or (not less_is_better and estimate == target.bound):

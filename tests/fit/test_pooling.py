@@ -51,14 +51,22 @@ def test_what_one_edit_alone_tells_is_not_expected_of_the_next():
     assert (found.held_out[others] ** 2).mean() < 0.05 * (direction[others] ** 2).mean()
 
 
-def test_where_nothing_holds_the_prediction_is_the_anchor():
+@pytest.mark.parametrize("anchor", [MEASURED, ANY_EDIT])
+def test_where_left_out_edits_contradict_every_step_the_prediction_is_the_anchor(anchor):
+    """Two edits that would each go the way that is wrong for the other: the slope is below zero, and nothing is left."""
     levels = nested()
-    truth = levels.shared + 5.0 * RNG.normal(size=SHAPE) * (EDIT[:, None] == 3)
-    others = replace(levels, specific=levels.shared, borrowed=np.zeros((*SHAPE, 3)))
-    found = find_trust(others, truth, WEIGHT, EDIT, anchor=ANY_EDIT)
-    np.testing.assert_allclose(others.pooled(ANY_EDIT), levels.shared + levels.control - levels.unedited)
-    np.testing.assert_allclose(others.pooled(MEASURED), levels.control)
-    assert ((found.trust >= 0) & (found.trust <= 1)).all()
+    group, sign = np.arange(SHAPE[0]) % 2, np.where(np.arange(SHAPE[0]) % 2, 1.0, -1.0)[:, None]
+    direction = np.ones(SHAPE)
+    levels = replace(
+        levels,
+        control=levels.unedited,
+        shared=levels.unedited,
+        specific=levels.unedited + direction,
+        borrowed=np.stack([-direction, 0 * direction, 0 * direction], axis=-1),
+    )
+    found = find_trust(levels, levels.unedited + sign * direction, WEIGHT, group, anchor=anchor)
+    np.testing.assert_allclose(found.trust, anchor, atol=1e-12)
+    np.testing.assert_allclose(found.held_out, levels.pooled(anchor), atol=1e-12)
 
 
 def test_steps_are_shrunk_by_the_slope_of_truth_on_what_others_predict():

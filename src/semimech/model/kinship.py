@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +11,13 @@ import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Float
 
-from semimech._errors import ConfigError, DataError, raise_faults
+from semimech._errors import DataError, raise_faults
+from semimech.model.text_table import columns_by_name, read_text_table, rows_in_words
 
 _COMPLEX_NAMES = {
     "complex": ("complex", "complexname", "complex_name", "pathway", "gene_set", "set"),
     "gene": ("gene", "subunits(gene_name)", "gene_symbol", "symbol"),
 }
-_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,26 +139,14 @@ def read_complexes(path: str | Path) -> pd.DataFrame:
     DataError
         Listing every fault: columns that are missing or stand there twice, complexes or genes without a name.
     """
-    raw = _read_table(path, "complexes")
-    named = [str(c).strip().casefold().replace(" ", "_") for c in raw.columns]
-    found = {field: [i for i, name in enumerate(named) if name in known] for field, known in _COMPLEX_NAMES.items()}
-    for key, columns in found.items():
-        found[key] = [i for i in columns if named[i] == key] or columns
-    faults = [
-        f"column {key!r} is missing; a table of complexes has columns complex and gene, or is CORUM's; here are {', '.join(map(str, raw.columns))}"
-        for key in found
-        if not found[key]
-    ]
-    faults += [
-        f"columns {' and '.join(str(raw.columns[i]) for i in columns)} could each be the {key}: keep one, or name it {key!r}"
-        for key, columns in found.items()
-        if len(columns) > 1
-    ]
+    raw = read_text_table(path, "complexes")
+    wanted = "a table of complexes has columns complex and gene, or is CORUM's"
+    found, faults = columns_by_name(raw.columns, _COMPLEX_NAMES, required=_COMPLEX_NAMES, wanted=wanted)
     raise_faults(DataError, str(path), faults)
-    is_joined = named[found["gene"][0]].startswith("subunits")
+    is_joined = str(raw.columns[found["gene"][0]]).strip().casefold().startswith("subunits")
     names, genes = raw.iloc[:, found["complex"][0]].str.strip(), raw.iloc[:, found["gene"][0]].str.strip()
     faults = [
-        f"a {key} has no name, in rows {_rows(is_bad)}: remove such rows"
+        f"a {key} has no name, in rows {rows_in_words(is_bad)}: remove such rows"
         for key, is_bad in (("complex", names == ""), ("gene", (genes == "") & (not is_joined)))
         if is_bad.any()
     ]
@@ -194,7 +181,7 @@ def read_embedding(path: str | Path) -> pd.DataFrame:
     DataError
         Listing every fault: no dimension or no gene, nameless or repeated genes, and what is no finite number.
     """
-    raw = _read_table(path, "an embedding")
+    raw = read_text_table(path, "an embedding")
     if raw.shape[1] < 2 or not len(raw):
         fault = f"has {raw.shape[1]} columns and {len(raw)} rows; an embedding has the gene first, then one column per dimension"
         raise_faults(DataError, str(path), [fault])
@@ -202,7 +189,7 @@ def read_embedding(path: str | Path) -> pd.DataFrame:
     values = raw.iloc[:, 1:].apply(lambda column: pd.to_numeric(column, errors="coerce"))
     is_bad = ~np.isfinite(values.to_numpy(float)).all(axis=1)
     faults = [
-        f"{what}, in rows {_rows(bad)}: {mend}"
+        f"{what}, in rows {rows_in_words(bad)}: {mend}"
         for what, bad, mend in (
             ("a gene has no name", genes == "", "remove such rows"),
             ("a gene stands there again", genes.duplicated() & (genes != ""), "keep one row per gene"),
@@ -214,23 +201,6 @@ def read_embedding(path: str | Path) -> pd.DataFrame:
     return pd.DataFrame(dict(values.astype(float).items())).set_index(pd.Index(genes, name="gene"))
 
 
-def _read_table(path: str | Path, what: str) -> pd.DataFrame:
-    """A table of text, rows numbered as in the file."""
-    try:
-        raw = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(f"{path}: cannot be read as a table of {what} ({error})") from None
-    raw.index = pd.RangeIndex(2, len(raw) + 2)
-    return raw
-
-
 def _unit_rows(profile: sp.csr_array) -> sp.csr_array:
     length = np.sqrt(np.asarray(profile.multiply(profile).sum(axis=1)).ravel())
     return sp.csr_array(sp.diags_array(1.0 / np.where(length > 1e-12, length, 1.0)) @ profile)
-
-
-def _rows(is_bad: pd.Series) -> str:
-    """Numbers of the first few bad rows, counted as in the file from 1."""
-    numbers = [str(row) for row in is_bad.index[is_bad]]
-    more = len(numbers) - _SHOWN
-    return ", ".join(numbers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from semimech._errors import ConfigError, DataError, raise_faults
+from semimech._errors import DataError, raise_faults
+from semimech.model.text_table import SHOWN, columns_by_name, read_text_table, rows_in_words
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "source": ("source", "tf", "regulator", "gene1", "source_genesymbol"),
@@ -21,7 +21,6 @@ _SIGNS = {"activation": 1, "activates": 1, "stimulation": 1, "+": 1}
 _SIGNS |= {"repression": -1, "represses": -1, "inhibition": -1, "-": -1, "−": -1}
 _SIGNS |= {"unknown": 0, "?": 0, "": 0}
 _TRRUST = ("source", "target", "sign", "pmid")
-_SHOWN = 5
 
 
 def read_regulon(path: str | Path) -> pd.DataFrame:
@@ -49,42 +48,25 @@ def read_regulon(path: str | Path) -> pd.DataFrame:
     DataError
         Listing every fault: columns that are missing or stand there twice, nameless edges, signs that cannot be read.
     """
-    try:
-        raw = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(f"{path}: cannot be read as a table of edges ({error})") from None
+    raw = read_text_table(path, "edges")
     if raw.shape[1] >= 3 and str(raw.columns[2]).casefold() in ("activation", "repression", "unknown"):
         first = pd.DataFrame([raw.columns], columns=raw.columns)
         raw = pd.concat([first, raw], ignore_index=True)
         raw.columns = pd.Index([*_TRRUST, *map(str, range(raw.shape[1]))][: raw.shape[1]])
         raw.index = pd.RangeIndex(1, len(raw) + 1)
-    else:
-        raw.index = pd.RangeIndex(2, len(raw) + 2)
-    named = [str(c).strip().casefold().replace(" ", "_") for c in raw.columns]
-    found = {field: [i for i, name in enumerate(named) if name in known] for field, known in _NAMES.items()}
-    for field, columns in found.items():  # our own name of a field wins over others' names of it
-        found[field] = [i for i in columns if named[i] == field] or columns
-    faults = [
-        f"column {field!r} is missing; a network has columns source, target and, if known, sign; here are {', '.join(map(str, raw.columns))}"
-        for field in ("source", "target")
-        if not found[field]
-    ]
-    faults += [
-        f"columns {' and '.join(str(raw.columns[i]) for i in columns)} could each be the {field}: keep one, or name it {field!r}"
-        for field, columns in found.items()
-        if len(columns) > 1
-    ]
+    wanted = "a network has columns source, target and, if known, sign"
+    found, faults = columns_by_name(raw.columns, _NAMES, required=("source", "target"), wanted=wanted)
     raise_faults(DataError, str(path), faults)
     table = pd.DataFrame({field: raw.iloc[:, columns[0]].str.strip() for field, columns in found.items() if columns})
     is_nameless = (table[["source", "target"]] == "").any(axis=1)
     if is_nameless.any():
-        faults.append(f"an edge has no source or no target, in rows {_rows(is_nameless)}: remove such rows")
+        faults.append(f"an edge has no source or no target, in rows {rows_in_words(is_nameless)}: remove such rows")
     if "sign" in table.columns:
         sign = table["sign"].map(_sign)
         if sign.isna().any():
-            words = ", ".join(map(repr, dict.fromkeys(table.loc[sign.isna(), "sign"].head(_SHOWN))))
+            words = ", ".join(map(repr, dict.fromkeys(table.loc[sign.isna(), "sign"].head(SHOWN))))
             faults.append(
-                f"the sign cannot be read in rows {_rows(sign.isna())} ({words}): write a number (1 activates, -1 represses, "
+                f"the sign cannot be read in rows {rows_in_words(sign.isna())} ({words}): write a number (1 activates, -1 represses, "
                 "0 unknown), or Activation, Repression or Unknown"
             )
         table["sign"] = sign
@@ -145,10 +127,3 @@ def _one_row_per_edge(table: pd.DataFrame) -> pd.DataFrame:
     if "confidence" in table.columns:
         merged["confidence"] = edges["confidence"].min()
     return merged.reset_index()
-
-
-def _rows(is_bad: pd.Series) -> str:
-    """Numbers of the first few bad rows, counted as in the file from 1."""
-    numbers = [str(row) for row in is_bad.index[is_bad]]
-    more = len(numbers) - _SHOWN
-    return ", ".join(numbers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
