@@ -182,12 +182,22 @@ def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum
     assert not shares.widths
 
 
-def test_a_residual_keeps_the_share_of_its_variance_that_is_not_noise():
+def test_a_residual_beyond_that_of_unedited_cells_keeps_the_share_of_its_variance_that_is_not_noise():
     conditions = [condition(name, 24.0) for name in ("control", *(f"E{i}" for i in range(2000)))]
-    misfit, noise = np.array([0.3, 0.1, 0.0]), 0.2
-    residual = RNG.normal(size=(2001, 3)) * np.sqrt(misfit**2 + noise**2)
+    misfit, noise, control = np.array([0.3, 0.1, 0.0]), 0.2, np.array([1.0, -2.0, 3.0])
+    beyond = RNG.normal(size=(2000, 3)) * np.sqrt(misfit**2 + 2 * noise**2)  # the control's mean is as noisy as each
     data = dataset(conditions, np.ones((2001, 3)), standard_error=noise)
-    kept = shrunk(data, residual)
-    np.testing.assert_array_equal(kept[0], residual[0])
-    expected = misfit**2 / (misfit**2 + noise**2)
-    np.testing.assert_allclose(kept[1:] / residual[1:], np.broadcast_to(expected, (2000, 3)), atol=0.05)
+    kept = shrunk(data, np.vstack([control, control + beyond]))
+    np.testing.assert_array_equal(kept[0], control)
+    expected = misfit**2 / (misfit**2 + 2 * noise**2)
+    np.testing.assert_allclose((kept[1:] - control) / beyond, np.broadcast_to(expected, (2000, 3)), atol=0.05)
+
+
+def test_what_edited_and_unedited_cells_of_one_medium_share_is_no_noise():
+    """A misfit of a medium is in both: their difference, which is the edit's effect, must not gain from it."""
+    base, rich = condition("control", 24.0), condition("control", 24.0, medium="M")
+    conditions = [base, rich, *(condition(f"E{i}", 24.0, medium="M") for i in range(50))]
+    misfit = np.array([0.5, -0.5, 1.0])
+    residual = np.vstack([np.zeros(3), np.tile(misfit, (51, 1))])
+    data = dataset(conditions, np.ones((52, 3)), standard_error=2.0, media=("M",))
+    np.testing.assert_allclose(shrunk(data, residual), residual)

@@ -58,6 +58,17 @@ def test_conditions_that_are_held_out_do_not_influence_the_fit(training):
     assert not same(run(training, weights(training)), run(changed, weights(training)))
 
 
+def test_runs_without_a_steady_state_loss_are_the_same_in_the_program_of_those_with_one(training):
+    assert training.problem.controls is not None
+    alone = run(training, weights(training))
+    for pull in (("mean", 0), ("point", 2)):
+        shared = run(replace(training, pull=pull), weights(training))
+        for leaf, other in zip(jax.tree.leaves(shared.model), jax.tree.leaves(alone.model), strict=True):
+            np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(shared.history, alone.history, rtol=1e-4, atol=1e-5)
+        assert (np.asarray(shared.noise.loading) == 0.0).all()
+
+
 def test_forbidden_edges_stay_zero_and_allowed_ones_move(training):
     mask = PriorNetwork(edges=pd.DataFrame({"source": ["G0", "G3"], "target": ["G1", "G4"]}), use="mask")
     price = edge_penalty(mask, training.roster)

@@ -10,7 +10,7 @@ from small_laws import ROSTER, context, harvested
 from strategies import UNDOSED
 
 from semimech.experiment import Condition, Context, Edit, effective_history
-from semimech.model import ContextArrays, Plan, Roster, context_arrays, make_plan
+from semimech.model import ContextArrays, Plan, Roster, context_arrays, harvest_times, make_plan
 
 
 def as_numbers(contexts: ContextArrays, *place: int) -> tuple[float, ...]:
@@ -95,6 +95,19 @@ def test_plans_of_similar_size_have_equal_shapes():
     )
     assert small.n_rows == large.n_rows
     assert small.stages[0].contexts.activity.shape == large.stages[0].contexts.activity.shape
+
+
+def test_usual_times_are_on_the_grid_up_to_the_last_that_is_asked():
+    asked = [harvested("edit A > wait 36h > harvest"), harvested("wait 72h > harvest")]
+    plan = make_plan(asked, ROSTER, times=(24.0, 48.0, 96.0))
+    assert plan.stages[0].hours == (0.0, 24.0, 36.0, 48.0, 72.0)
+    assert [sum(hours for _, hours in course_walked(plan, row)) for row in (0, 1)] == [36.0, 72.0]
+    assert make_plan([harvested("edit A > wait settled > harvest")], ROSTER, times=(24.0,)).stages[0].hours == (0.0,)
+
+
+def test_harvest_times_are_finite_sorted_and_each_once():
+    asked = ("wait 72h", "edit A > wait 24h", "edit B > wait 24h", "wait settled")
+    assert harvest_times([harvested(f"{text} > harvest") for text in asked]) == (24.0, 72.0)
 
 
 def test_waits_whose_sums_round_differently_find_their_time():

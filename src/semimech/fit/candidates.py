@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -47,11 +46,11 @@ def run_weights(
     padded = np.zeros(problem.plan.n_rows, np.float32)
     padded[: len(row)] = row
     return Weights(
-        row=jnp.asarray(padded),
-        steady_state=jnp.array(candidate.weight, jnp.float32),
-        sparsity=jnp.array(candidate.sparsity, jnp.float32),
-        decay=jnp.array(candidate.decay, jnp.float32),
-        residual=jnp.array(config.residual_weight, jnp.float32),
+        row=padded,
+        steady_state=np.array(candidate.weight, np.float32),
+        sparsity=np.array(candidate.sparsity, np.float32),
+        decay=np.array(candidate.decay, np.float32),
+        residual=np.array(config.residual_weight, np.float32),
     )
 
 
@@ -90,14 +89,20 @@ def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate
     ]
 
 
+def steady_state_program(config: FitConfig, dataset: Dataset) -> tuple[AppliedStrength, int]:
+    """The program of the first steady-state loss to try, which runs without one share; without any, theirs alone."""
+    tried = steady_state_candidates(config, dataset, Candidate())
+    return program_of(tried[0]) if tried else ("none", 0)
+
+
 def same_program(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     """Candidates grouped by what must be compiled for them."""
-    groups: dict[tuple[str, int], list[Candidate]] = {}
+    groups: dict[tuple[AppliedStrength, int], list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(program_of(candidate), []).append(candidate)
     return list(groups.values())
 
 
-def program_of(candidate: Candidate) -> tuple[str, int]:
+def program_of(candidate: Candidate) -> tuple[AppliedStrength, int]:
     """What of a candidate changes the compiled program."""
     return candidate.strength, candidate.n_factors

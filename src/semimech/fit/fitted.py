@@ -30,14 +30,17 @@ from semimech.fit.correct import Corrected, Corrections
 from semimech.fit.donors import Loan
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
+from semimech.fit.problem import own_genes
 from semimech.fit.record import Record, Result
 from semimech.fit.train import predict_members
 from semimech.model import (
     ExponentialSolver,
     Operator,
+    Plan,
     Protocol,
     advance_members,
     context_arrays,
+    harvest_times,
     make_plan,
     protocol_steps,
     split_trained,
@@ -106,7 +109,7 @@ class FittedModel(AbstractDynamicPredictor):
         DataError
             Listing genes and media that the model does not know.
         """
-        found, own = self.corrected(conditions), self._own(conditions)
+        found, own = self.corrected(conditions), own_genes(conditions, self.genes)
         mean, kinds = found.mean, found.kinds
         change = mean - self.fit.control
         widths = {kind: getattr(self.fit, kind).half_width(change, own) for kind in dict.fromkeys(kinds)}
@@ -117,7 +120,7 @@ class FittedModel(AbstractDynamicPredictor):
         """Predictions as of `predict_conditions`, with what residuals add to them and what they rest on."""
         conditions = [self.system.resolve(condition) for condition in conditions]
         raise_faults(DataError, "query", self.unknown_names(conditions))
-        return self._corrections.predict(conditions, self._own(conditions), self.by_law)
+        return self._corrections.predict(conditions, own_genes(conditions, self.genes), self.by_law)
 
     def loan(self, condition: Condition) -> Loan | None:
         """What an unseen edit borrows from what was measured of others; ``None`` where all edits were trained on.
@@ -251,15 +254,12 @@ class FittedModel(AbstractDynamicPredictor):
     def by_member(self, conditions: Sequence[Condition]) -> Float[np.ndarray, "member condition gene"]:
         """Predictions of each member's law alone: how they differ is what the ensemble does not know."""
         asked = [self.system.resolve(condition) for condition in conditions]
-        members = predict_members(self._laws, make_plan(asked, self.roster), self.solver)
+        members = predict_members(self._laws, self.plan(asked), self.solver)
         return np.asarray(members, np.float64)[:, : len(conditions)]
 
-    def _own(self, conditions: Sequence[Condition]) -> np.ndarray:
-        column = {gene: i for i, gene in enumerate(self.genes)}
-        own = np.zeros((len(conditions), len(self.genes)), dtype=bool)
-        for row, condition in enumerate(conditions):
-            own[row, [column[e.gene] for e in condition.edits if e.gene in column]] = True
-        return own
+    def plan(self, conditions: Sequence[Condition]) -> Plan:
+        """Conditions compiled, on a grid that holds the times of the training data."""
+        return make_plan(conditions, self.roster, times=harvest_times(self.training))
 
 
 def prediction_solver(config: FitConfig) -> ExponentialSolver:

@@ -19,7 +19,7 @@ from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
 from semimech.fit.calibrate import calibrate
-from semimech.fit.candidates import Candidate, run_weights
+from semimech.fit.candidates import Candidate, run_weights, steady_state_program
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
@@ -31,7 +31,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.select import Selection, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
-from semimech.model import CellModel, ExponentialSolver, Kinship, PriorNetwork, ScaleGrid, make_plan
+from semimech.model import CellModel, ExponentialSolver, Kinship, PriorNetwork, ScaleGrid, harvest_times, make_plan
 
 
 def fit(
@@ -106,7 +106,13 @@ def fit(
     )
     solver = ExponentialSolver(config.max_step_hours)
     training = Training(
-        problem=problem, roster=roster, start=start, solver=solver, checkpoint=folder, progress=progress
+        problem=problem,
+        roster=roster,
+        start=start,
+        solver=solver,
+        pull=steady_state_program(config, dataset),
+        checkpoint=folder,
+        progress=progress,
     )
     selection = select(dataset, training, config, folds=folds, borrowed=borrowed, key=select_key)
     chosen = selection.chosen
@@ -185,7 +191,7 @@ def _numbers(
 ) -> Fit:
     """Residuals, what of them is carried over, and calibrations; the last models held conditions out."""
     n_conditions, n_tests, solver = len(dataset.conditions), len(tests), prediction_solver(config)
-    predicted = np.asarray(predict_members(models, training.problem.plan, solver), np.float64)[:, :n_conditions]
+    predicted = predict_members(models, training.problem.plan, solver)[:, :n_conditions].astype(np.float64)
     n_members = len(predicted) - n_tests
     own = edited_genes(dataset)
     control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
@@ -197,9 +203,12 @@ def _numbers(
 
     def ask(run: int) -> Callable[[Sequence[Condition]], Float[np.ndarray, "condition gene"]]:
         model = jax.tree.map(lambda leaf: leaf[run : run + 1] if isinstance(leaf, jax.Array) else leaf, models)
-        return lambda asked: np.asarray(predict_members(model, make_plan(asked, training.roster), solver), np.float64)[
-            0, : len(asked)
-        ]
+
+        def answer(asked: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
+            plan = make_plan(asked, training.roster, times=harvest_times(dataset.conditions))
+            return predict_members(model, plan, solver)[0, : len(asked)].astype(np.float64)
+
+        return answer
 
     shares = find_shares(
         dataset,

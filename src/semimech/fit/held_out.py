@@ -138,18 +138,29 @@ def seen_of(dataset: Dataset, residual: Means) -> Seen:
 
 
 def shrunk(dataset: Dataset, residual: Means) -> Means:
-    r"""Residuals of edited conditions as far as they stand out from measurement noise.
+    r"""Residuals of edited conditions as far as they stand out, beyond those of unedited cells, from measurement noise.
 
-    Empirical Bayes: a residual with standard error :math:`s` of a gene whose misfit has variance :math:`\tau^2` keeps the share
-    :math:`\tau^2 / (\tau^2 + s^2)`, where :math:`\tau^2` is the mean of :math:`r^2 - s^2` over edited conditions, or 0 if that is
-    negative. Unedited conditions, which have many cells, are kept as they are.
+    Empirical Bayes: with :math:`d` the residual beyond that of matched unedited cells, :math:`s` its standard error and
+    :math:`\tau^2` the mean of :math:`d^2 - s^2` over edited conditions, or 0 if that is negative, each gene keeps the share
+    :math:`\tau^2 / (\tau^2 + s^2)` of its :math:`d`. Residuals of unedited cells, which are many, are kept as they are.
     """
-    edited, noise = ~dataset.is_control, dataset.standard_error**2
-    if not edited.any():
+    edited = np.flatnonzero(~dataset.is_control)
+    if not len(edited):
         return residual
-    misfit = np.maximum((residual[edited] ** 2 - noise[edited]).mean(axis=0), 0.0)
-    kept = np.divide(misfit, misfit + noise, out=np.ones_like(noise), where=misfit + noise > 0)
-    return np.where(edited[:, None], kept * residual, residual)
+    noise = np.nan_to_num(dataset.standard_error**2, nan=0.0)
+    base, variance = np.zeros_like(residual), noise.copy()
+    for row in edited:
+        controls = dataset.control_rows(dataset.conditions[row])
+        if len(controls):
+            share = dataset.n_cells[controls] / dataset.n_cells[controls].sum()
+            base[row] = share @ residual[controls]
+            variance[row] += share**2 @ noise[controls]
+    beyond, variance = (residual - base)[edited], variance[edited]
+    misfit = np.maximum((beyond**2 - variance).mean(axis=0), 0.0)
+    kept = np.divide(misfit, misfit + variance, out=np.ones_like(variance), where=misfit + variance > 0)
+    found = residual.copy()
+    found[edited] = base[edited] + kept * beyond
+    return found
 
 
 def _collect(

@@ -57,11 +57,11 @@ class Weights(eqx.Module):
         Weights of the terms.
     """
 
-    row: Float[Array, " row"]
-    steady_state: Float[Array, ""]
-    sparsity: Float[Array, ""]
-    decay: Float[Array, ""]
-    residual: Float[Array, ""]
+    row: Float[Array | np.ndarray, " row"]
+    steady_state: Float[Array | np.ndarray, ""]
+    sparsity: Float[Array | np.ndarray, ""]
+    decay: Float[Array | np.ndarray, ""]
+    residual: Float[Array | np.ndarray, ""]
 
 
 def data_term(predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]) -> Array:

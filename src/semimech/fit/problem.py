@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import equinox as eqx
@@ -213,13 +213,16 @@ def _over_conditions(
 
 
 def edited_genes(dataset: Dataset) -> Bool[np.ndarray, "condition gene"]:
-    """Where a condition's own edited genes are."""
-    column = {gene: i for i, gene in enumerate(dataset.genes)}
-    own = np.zeros(dataset.mean.shape, dtype=bool)
-    for row, condition in enumerate(dataset.conditions):
-        for edit in condition.edits:
-            if edit.gene in column:
-                own[row, column[edit.gene]] = True
+    """Where the own edited genes of a data set's conditions are."""
+    return own_genes(dataset.conditions, dataset.genes)
+
+
+def own_genes(conditions: Sequence[Condition], genes: Sequence[str]) -> Bool[np.ndarray, "condition gene"]:
+    """Where each condition's own edited genes are."""
+    column = {gene: i for i, gene in enumerate(genes)}
+    own = np.zeros((len(conditions), len(genes)), dtype=bool)
+    for row, condition in enumerate(conditions):
+        own[row, [column[edit.gene] for edit in condition.edits if edit.gene in column]] = True
     return own
 
 

@@ -143,7 +143,7 @@ class _Trial:
         shape = (len(candidates), len(folds), n, len(self.dataset.genes))
         conditions = self.dataset.conditions
         asked = [*map(unedited, conditions), *map(anonymous, conditions), *conditions]
-        found = np.asarray(predict_members(models, make_plan(asked, training.roster), training.solver), np.float64)
+        found = predict_members(models, make_plan(asked, training.roster), training.solver).astype(np.float64)
         predictions = [found[:, start : start + n].reshape(shape) for start in (0, n, 2 * n)]
         outcomes = []
         for i, candidate in enumerate(candidates):

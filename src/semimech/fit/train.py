@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import equinox as eqx
 import jax
@@ -27,6 +27,7 @@ _RHYTHM = 2
 _MANY_GENES = 64
 _AT_ONCE = 6  # one program size for every set of runs
 Progress: TypeAlias = Callable[[str, int, int], None]
+_Record = TypeVar("_Record")
 TERMS = ("data", "steady state", "sparsity", "weight decay", "residual share")
 
 
@@ -56,8 +57,8 @@ class TrainState(eqx.Module):
     noise: ControlNoise
     optimiser: optax.OptState
     safe: SafePoint
-    step: Int[Array, " *run"]
-    history: Float[Array, "*run step term"]
+    step: Int[Array | np.ndarray, " *run"]
+    history: Float[Array | np.ndarray, "*run step term"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,8 @@ class Training:
         Gives the structure of the model; its neural weights are drawn anew for each run.
     solver
         How to integrate.
+    pull
+        Steady-state loss, and its number of slow factors, that some of the runs will have: those without share its compiled program.
     checkpoint
         Folder for checkpoints; a set of runs that finds its own goes on from there.
     progress
@@ -84,6 +87,7 @@ class Training:
     roster: Roster
     start: CellModel
     solver: AbstractSolver
+    pull: tuple[AppliedStrength, int] = ("none", 0)
     checkpoint: Path | None = None
     progress: Progress | None = None
 
@@ -107,27 +111,30 @@ class Training:
         """
         groups = [list(range(i, min(i + _AT_ONCE, len(runs)))) for i in range(0, len(runs), _AT_ONCE)]
         _, fixed = split_trained(self.start)
-        compiled = _compiled(program)
+        is_pulled = program.strength != "none"
+        compiled = _compiled(program if is_pulled else replace(program, strength=self.pull[0], n_factors=self.pull[1]))
         finished = []
         for number, group in enumerate(groups):
             padded = [*group, *[group[-1]] * (_AT_ONCE - len(group))]
-            weights = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[runs[i] for i in padded])
-            state = _begin(self.problem, self.start, program, [keys[i] for i in padded], n_steps)
+            weights = _stacked([runs[i] for i in padded])
+            longest = max(n_steps, *_planned_steps(program.config))
+            state = _begin(self.problem, self.start, compiled, [keys[i] for i in padded], longest, is_pulled=is_pulled)
             file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
             if file is not None and file.exists():
                 state = read_leaves(file, state)
             done = int(state.step[0])
             while done < n_steps:
                 n = min(program.config.checkpoint_every, n_steps - done)
-                state = _advance(state, fixed, weights, self.problem, compiled, self.solver, n, jnp.array(n_steps))
+                turn = (n, jnp.array(n_steps), jnp.array(is_pulled))
+                state = _advance(state, fixed, weights, self.problem, compiled, self.solver, *turn)
                 done += n
                 if file is not None:
                     write_leaves(file, state)
                 if self.progress is not None:
                     self.progress(label, number * n_steps + done, len(groups) * n_steps)
-            finished.append(jax.tree.map(lambda leaf, n=len(group): leaf[:n], state))
-        state = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *finished)
-        return eqx.tree_at(lambda s: s.history, state, state.history[:, :n_steps])
+            finished.append(jax.tree.map(lambda leaf, n=len(group): np.asarray(leaf)[:n], state))
+        state = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *finished)
+        return eqx.tree_at(lambda s: s.history, state, np.asarray(state.history)[:, :n_steps])
 
     def models(self, state: TrainState) -> CellModel:
         """The models of finished runs, arrays stacked over runs."""
@@ -141,18 +148,19 @@ def _compiled(program: Program) -> Program:
     return replace(program, config=settings)
 
 
-def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Float[Array, "run row gene"]:
-    """Observed means of every row of a plan from each of the stacked models."""
-    return _predict(*split_trained(models), plan, solver)
+def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Float[np.ndarray, "run row gene"]:
+    """Observed means of every row of a plan from each of the stacked models; one after the other, whatever their number."""
+    trained, fixed = split_trained(models)
+    host = jax.tree.map(np.asarray, trained)
+    n_runs = len(jax.tree.leaves(host)[0])
+    runs = [jax.tree.map(lambda leaf, run=run: leaf[run], host) for run in range(n_runs)]
+    return np.stack([np.asarray(_predict(each, fixed, plan, solver)) for each in runs])
 
 
 @eqx.filter_jit
-def _predict(trained: CellModel, fixed: CellModel, plan: Plan, solver: AbstractSolver) -> Float[Array, "run row gene"]:
-    def predict(trained: CellModel) -> Float[Array, "row gene"]:
-        model = eqx.combine(trained, fixed)
-        return model.observe(model.states(plan, solver))
-
-    return jax.vmap(predict)(trained)
+def _predict(trained: CellModel, fixed: CellModel, plan: Plan, solver: AbstractSolver) -> Float[Array, "row gene"]:
+    model = eqx.combine(trained, fixed)
+    return model.observe(model.states(plan, solver))
 
 
 def _planned_steps(config: FitConfig) -> tuple[int, int]:
@@ -161,21 +169,33 @@ def _planned_steps(config: FitConfig) -> tuple[int, int]:
 
 
 def _begin(
-    problem: Problem, start: CellModel, program: Program, keys: Sequence[PRNGKeyArray], n_steps: int
+    problem: Problem,
+    start: CellModel,
+    program: Program,
+    keys: Sequence[PRNGKeyArray],
+    n_steps: int,
+    *,
+    is_pulled: bool,
 ) -> TrainState:
-    """Stacked starts of runs."""
+    """Stacked starts of runs; without a steady-state loss the factors, which nothing drives, load on no gene."""
     states = []
     for key in keys:
         model_key, noise_key = jax.random.split(key)
         trained, _ = split_trained(redraw(start, key=model_key))
         noise = initial_noise(problem, program.n_factors, key=noise_key)
+        if not is_pulled:
+            noise = eqx.tree_at(lambda n: n.loading, noise, jnp.zeros_like(noise.loading))
         flat = ravel_pytree((trained, noise))[0]
         optimiser = optax.scale_by_adam().init(flat)
-        history = jnp.full((max(n_steps, *_planned_steps(program.config)), len(TERMS)), jnp.nan)
+        history = np.full((n_steps, len(TERMS)), np.nan, np.float32)
         begin = {"optimiser": optimiser, "safe": first_point(flat), "step": jnp.array(0), "history": history}
         states.append(TrainState(model=trained, noise=noise, **begin))
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), stacked)  # no weak types: compile once
+    return _stacked(states)
+
+
+def _stacked(records: Sequence[_Record]) -> _Record:
+    """Records with their arrays stacked, through NumPy: nothing to compile, and no weak types."""
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *records)
 
 
 @eqx.filter_jit
@@ -188,6 +208,7 @@ def _advance(
     solver: AbstractSolver,
     n_steps: int,
     total_steps: Array,
+    is_pulled: Array,
 ) -> TrainState:
     """Take some steps of Adam with a cosine schedule (Loshchilov & Hutter 2017, arXiv:1608.03983), in every run.
 
@@ -221,7 +242,7 @@ def _advance(
         safe, is_lost = state.safe.after(flat, value + sum(terms.values()))
         optimiser = jax.tree.map(lambda leaf: jnp.where(is_lost, jnp.zeros_like(leaf), leaf), optimiser)
         model, noise = unravel(jnp.where(is_lost, safe.point, flat - safe.share * rate * pace * update))
-        history = state.history.at[state.step].set(
+        history = jnp.asarray(state.history).at[state.step].set(
             jnp.stack([{**terms, "steady state": value}[name] for name in TERMS])
         )
         step = state.step + 1
@@ -240,7 +261,8 @@ def _advance(
 
         def advance(carry: tuple[TrainState, Array], number: Array) -> tuple[tuple[TrainState, Array], None]:
             state, value = carry
-            value, pull = jax.lax.cond(number % rhythm == 0, due, left_out, state, value)
+            is_due = is_pulled & (number % rhythm == 0)
+            value, pull = jax.lax.cond(is_due, due, left_out, state, value)
             return (one_step(state, weights, value, pull), value), None
 
         (state, _), _ = jax.lax.scan(advance, (state, jnp.array(0.0)), jnp.arange(n_steps))

@@ -18,7 +18,7 @@ from semimech.experiment import Condition, Context, Period
 from semimech.fit import FittedModel
 from semimech.fit.loss import correction
 from semimech.fit.train import predict_members
-from semimech.model import CellModel, make_plan
+from semimech.model import CellModel
 
 PARTS = ("mechanism", "learned_residual", "carried_residual", "pooling")
 """What a predicted change is made of."""
@@ -109,7 +109,7 @@ def shares(parts: pd.DataFrame, *, by: str = "gene") -> pd.DataFrame:
 
 
 def _members_mean(model: FittedModel, members: CellModel, conditions: Sequence[Condition]) -> np.ndarray:
-    found = predict_members(members, make_plan(conditions, model.roster), model.solver)
+    found = predict_members(members, model.plan(conditions), model.solver)
     return np.asarray(found, np.float64).mean(axis=0)[: len(conditions)]
 
 

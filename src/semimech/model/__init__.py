@@ -7,7 +7,7 @@ from semimech.model.measurement import MeasurementOperator, log_negative_binomia
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
 from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
-from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, make_plan
+from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, harvest_times, make_plan
 from semimech.model.prior import PriorNetwork, edge_penalty
 from semimech.model.regulation import (
     AbstractRegulation,
@@ -55,6 +55,7 @@ __all__ = [
     "linearise",
     "log_negative_binomial",
     "lyapunov",
+    "harvest_times",
     "make_plan",
     "merge_regulons",
     "neighbour_profile",

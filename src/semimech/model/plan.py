@@ -63,7 +63,7 @@ class ContextArrays(eqx.Module):
 
 
 _ROUND_COURSES = 8
-_ROUND_ROWS = 32
+_ROUND_ROWS = 64
 
 
 class Stage(eqx.Module):
@@ -161,7 +161,7 @@ def context_arrays(contexts: Sequence[Context], roster: Roster) -> ContextArrays
     return ContextArrays(activity=activity, production=production, knocked=knocked, medium=media, n_edits=n_edits)
 
 
-def make_plan(conditions: Sequence[Condition], roster: Roster) -> Plan:
+def make_plan(conditions: Sequence[Condition], roster: Roster, *, times: Sequence[float] = ()) -> Plan:
     """Compile conditions, delayed edits as their staircase; courses that share their beginning are integrated once.
 
     Parameters
@@ -170,6 +170,9 @@ def make_plan(conditions: Sequence[Condition], roster: Roster) -> Plan:
         Histories of cells at their harvests.
     roster
         Names of genes, targets and media.
+    times
+        Hours, counted in each stage, that are on the grid in any case, up to the last that is asked: predictions at usual times
+        then hardly depend on what else is asked, and share one compiled program.
     """
     splits = [_split_at_settling(effective_history(condition)) for condition in conditions]
     stages: list[Stage] = []
@@ -179,10 +182,15 @@ def make_plan(conditions: Sequence[Condition], roster: Roster) -> Plan:
         rows = [r for r, parts in enumerate(splits) if len(parts) > depth]
         if not rows:
             break
-        stage, settled_courses = _make_stage(depth, rows, splits, settled_courses, roster)
+        stage, settled_courses = _make_stage(depth, rows, splits, settled_courses, roster, times)
         stages.append(stage)
         depth += 1
     return Plan(stages=tuple(stages), n_rows=_rounded(len(conditions) + 1, _ROUND_ROWS))
+
+
+def harvest_times(conditions: Sequence[Condition]) -> tuple[float, ...]:
+    """Finite hours at which conditions were harvested, each once."""
+    return tuple(sorted({c.hours for c in conditions if math.isfinite(c.hours)}))
 
 
 def _rounded(n: int, to: int) -> int:
@@ -209,6 +217,7 @@ def _make_stage(
     splits: list[list[tuple[Period, ...]]],
     previous: dict[tuple[tuple[Period, ...], ...], int],
     roster: Roster,
+    times: Sequence[float],
 ) -> tuple[Stage, dict[tuple[tuple[Period, ...], ...], int]]:
     """One stage from the parts of histories at this depth, and the course of each part that settles."""
     keys = [(tuple(splits[r][:depth]), splits[r][depth]) for r in rows]
@@ -229,7 +238,8 @@ def _make_stage(
             if period.hours > prefix.get(entry, (-1, -1.0))[1]:
                 prefix[entry] = (len(courses), period.hours)
         courses.append(key)
-    grid = sorted({0.0, *(t for key in set(keys) for t in _boundaries(key[1]))})
+    asked = {0.0, *(t for key in set(keys) for t in _boundaries(key[1]))}
+    grid = sorted({*asked, *(float(t) for t in times if 0.0 < t < max(asked))})
     n_courses = _rounded(len(courses), _ROUND_COURSES)
     padding = [((), (Period(context=Context(), hours=0.0),))] * (n_courses - len(courses))
     flat = context_arrays([_context_at(part, t) for t in grid for _, part in [*courses, *padding]], roster)
