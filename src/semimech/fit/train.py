@@ -25,7 +25,7 @@ from semimech.model import AbstractSolver, CellModel, Plan, Roster, split_traine
 
 _RHYTHM = 2
 _MANY_GENES = 64
-_AT_ONCE = 6  # one program size for every set of runs
+_AT_ONCE = 3  # one program size for every set of runs; folds and sparsities come in threes
 Progress: TypeAlias = Callable[[str, int, int], None]
 _Record = TypeVar("_Record")
 TERMS = ("data", "steady state", "sparsity", "weight decay", "residual share")
