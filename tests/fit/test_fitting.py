@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_data import condition, dataset
-from small_fits import EDITED, QUICK, TIMES, UNIT, asked, control_moments, linear_conditions, linear_data
+from small_fits import EDITED, N_GENES, QUICK, TIMES, UNIT, asked, control_moments, linear_conditions, linear_data
 
 from semimech._errors import ConfigError, DataError
 from semimech.assumptions.catalogue import STATIONARY_CONTROLS
@@ -87,8 +87,10 @@ def test_progress_names_what_is_done_and_reaches_its_end(data):
     assert seen == [
         ("inner validation, none", 100, 200),
         ("inner validation, none", 200, 200),
-        ("final fit", 100, 200),
-        ("final fit", 200, 200),
+        ("final fit", 100, 400),
+        ("final fit", 200, 400),
+        ("final fit", 300, 400),
+        ("final fit", 400, 400),
     ]
 
 
@@ -244,3 +246,22 @@ def test_a_query_may_edit_a_gene_that_is_neither_measured_nor_edited_if_it_was_a
     unknown = parse_experiment("edit Y > wait 24h > harvest").conditions["harvest"]
     assert np.isfinite(fitted.predict_conditions([unknown]).mean).all()
     assert "Y" in fitted.roster.targets
+
+
+def test_inner_validation_lets_a_true_table_of_wiring_count_for_more_than_a_false_one(world, tmp_path):
+    ring = [(f"G{i}", f"G{(i + 1) % N_GENES}", "true") for i in range(N_GENES)]
+    false = [(f"G{i}", f"G{(i + 3) % N_GENES}", "false") for i in range(N_GENES)]
+    edges = pd.DataFrame([*ring, *false], columns=["source", "target", "known_from"])
+    config = replace(QUICK, sparsities=(0.1,), table_counts=(0.0, 1.0), n_steps=100, validation_steps=100)
+    known = {"prior": PriorNetwork(edges=edges, strength=10.0), "checkpoint": tmp_path}
+    model = fit(linear_data(world, noise=0.05), config, **known)
+    errors = dict(zip(model.record.selection["tables"], model.record.selection["error"], strict=True))
+    assert set(errors) == {"1", "0; 1", "1; 0", "0; 0"}
+    assert errors["1; 0"] < errors["0; 1"]
+    assert model.record.chosen.tables in {(), (1.0, 0.0)}
+    assert any("true" in note and "false" in note for note in model.record.notes)
+    again = fit(
+        linear_data(world, noise=0.05), config, **known
+    )  # from checkpoints: no set of runs is taken for another
+    pd.testing.assert_frame_equal(again.record.selection, model.record.selection)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(again), arrays(model), strict=True))

@@ -11,6 +11,8 @@ from scipy.linalg import solve_continuous_lyapunov
 from small_data import condition, dataset
 from small_laws import N_GENES, ROSTER, START, context, linear, mechanistic, neural
 
+from semimech.fit import FitConfig
+from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.loss import (
     ControlNoise,
     Weights,
@@ -25,6 +27,7 @@ from semimech.fit.loss import (
     sparsity_term,
     steady_state_term,
     wiring,
+    with_tables,
 )
 from semimech.fit.problem import Controls, lyapunov_step, make_problem, make_roster
 from semimech.model import CellModel, ExponentialSolver, MechanisticDynamics, PriorNetwork, ScaleGrid, jacobian
@@ -191,7 +194,8 @@ def four_genes():
     """A problem of the genes of the small laws, with a prior."""
     data = dataset([condition("control", 24.0), condition("A", 24.0)], np.array([[1.0] * N_GENES, [1.5] * N_GENES]))
     prior = PriorNetwork(edges=pd.DataFrame({"source": ["B"], "target": ["A"]}), strength=3.0)
-    return make_problem(data, ROSTER, prior, seed=0)
+    compiled = make_problem(data, ROSTER, prior, seed=0)
+    return with_tables(compiled, run_weights(Candidate(tables=(1.0,)), FitConfig(), np.ones(2), compiled))
 
 
 def test_edges_are_priced_per_gene_and_forbidden_ones_are_not(four_genes):
@@ -274,7 +278,9 @@ def test_the_residuals_share_is_its_mean_square_over_visited_states(four_genes):
 def test_the_loss_is_the_sum_of_its_weighted_terms(four_genes):
     law, given = mechanistic(0, residual=True), noise(1)
     ones = Weights(
-        row=rows(four_genes, 0, 1), **{n: jnp.array(2.0) for n in ("steady_state", "sparsity", "decay", "residual")}
+        row=rows(four_genes, 0, 1),
+        **{n: jnp.array(2.0) for n in ("steady_state", "sparsity", "decay", "residual")},
+        tables=np.zeros(0),
     )
     total, terms = fitting_loss(model(law), given, four_genes, ones, solver=ExponentialSolver(), half_life_hours=8.0)
     assert float(total) == pytest.approx(sum(float(term) for term in terms.values()))

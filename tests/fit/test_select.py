@@ -12,7 +12,14 @@ from small_fits import N_GENES, QUICK, control_moments, linear_data
 
 from semimech._errors import ConfigError
 from semimech.fit import FitConfig
-from semimech.fit.candidates import Candidate, first_candidates, run_weights, steady_state_candidates
+from semimech.fit.candidates import (
+    Candidate,
+    first_candidates,
+    run_weights,
+    steady_state_candidates,
+    table_candidates,
+    together,
+)
 from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
 from semimech.fit.select import _as_good, _Outcome, edit_folds, select
@@ -61,6 +68,26 @@ def test_all_penalties_are_tried_and_a_neural_ode_has_no_edges_to_make_sparse():
         (0.3, 0.1),
     ]
     assert [(c.sparsity, c.decay) for c in first_candidates(replace(config, law="neural"))] == [(0.0, 0.01), (0.0, 0.1)]
+
+
+def test_each_table_of_wiring_is_tried_otherwise_alone_and_none_of_several():
+    best, config = Candidate(sparsity=0.1), FitConfig(table_counts=(0.0, 1.0, 2.0))
+    assert table_candidates(config, 0, best) == []
+    assert [c.tables for c in table_candidates(config, 1, best)] == [(0.0,), (2.0,)]
+    found = table_candidates(config, 2, best)
+    assert [c.tables for c in found] == [(0.0, 1.0), (2.0, 1.0), (1.0, 0.0), (1.0, 2.0), (0.0, 0.0)]
+    assert {replace(c, tables=()) for c in found} == {best}
+    assert table_candidates(replace(config, table_counts=(1.0,)), 2, best) == []
+    assert table_candidates(replace(config, law="neural"), 2, best) == []
+
+
+def test_what_is_best_for_each_table_alone_is_tried_together_unless_it_was():
+    best = Candidate()
+    errors = {(): 0.5, (0.0, 1.0): 0.4, (2.0, 1.0): 0.6, (1.0, 0.0): 0.7, (1.0, 2.0): 0.45, (0.0, 0.0): 0.9}
+    tried = [(replace(best, tables=counts), error) for counts, error in errors.items()]
+    assert [c.tables for c in together(tried, 2, best)] == [(0.0, 2.0)]
+    errors[(1.0, 2.0)] = 0.55
+    assert together([(replace(best, tables=counts), error) for counts, error in errors.items()], 2, best) == []
 
 
 def test_steady_state_losses_are_tried_at_the_best_sparsity_and_the_one_below(world):

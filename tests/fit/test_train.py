@@ -79,6 +79,25 @@ def test_forbidden_edges_stay_zero_and_allowed_ones_move(training):
     assert (weight[:, 8] != 0.0).any()  # targets that are not measured are free
 
 
+def test_a_table_of_wiring_that_counts_for_nothing_is_none_and_one_that_counts_is_dearer_outside(training, data):
+    edges = pd.DataFrame({"source": ["G0", "G3"], "target": ["G1", "G4"]})
+    problem = make_problem(data, training.roster, PriorNetwork(edges=edges, strength=50.0), seed=0)
+    wired = replace(training, problem=problem)
+    row = np.ones(24, np.float32)
+    sparse = Candidate(sparsity=0.05)
+    alone = run(training, run_weights(sparse, QUICK, row, training.problem))
+    ignored, counted = (
+        run(wired, run_weights(replace(sparse, tables=(count,)), QUICK, row, problem)) for count in (0.0, 1.0)
+    )
+    for leaf, other in zip(jax.tree.leaves(ignored.model), jax.tree.leaves(alone.model), strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5)
+    inside = problem.known[0]
+    outside = ~inside & np.isfinite(problem.price)
+    size = lambda state: np.abs(np.asarray(state.model.dynamics.regulation.weight)[0])
+    assert size(counted)[outside].sum() < 0.5 * size(ignored)[outside].sum()
+    assert size(counted)[inside].min() > 0.1
+
+
 def test_runs_side_by_side_do_not_see_one_another(training):
     both = run(training, weights(training), weights(training, 3, 4), seeds=(7, 8))
     alone = run(training, weights(training, 3, 4), seeds=(8,))

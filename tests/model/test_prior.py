@@ -6,7 +6,7 @@ import pytest
 from small_laws import N_GENES, N_REGULATORS, ROSTER
 
 from semimech._errors import DataError
-from semimech.model import PriorNetwork, edge_penalty
+from semimech.model import PriorNetwork, edge_penalty, table_factor
 
 EDGES = pd.DataFrame({"source": ["A", "B", "elsewhere"], "target": ["B", "D", "A"], "sign": [1, -1, 1]})
 IS_SELF = np.eye(N_GENES, N_REGULATORS, dtype=bool)
@@ -26,12 +26,36 @@ def test_a_mask_forbids_what_is_not_in_the_table_and_frees_targets_that_are_not_
     assert (price[np.isfinite(price)] == 1.0).all()
 
 
-def test_a_soft_prior_makes_edges_outside_the_table_dearer():
-    price = edge_penalty(PriorNetwork(edges=EDGES, strength=3.0), ROSTER)
-    assert price[1, 0] == price[3, 1] == 1.0
-    known = np.zeros_like(IS_SELF)
-    known[1, 0] = known[3, 1] = True
-    assert (price[~known & ~IS_SELF] == 3.0).all()
+def test_a_soft_table_makes_edges_outside_it_dearer_by_its_strength_as_often_as_it_counts():
+    soft = PriorNetwork(edges=EDGES, strength=3.0)
+    assert (edge_penalty(soft, ROSTER) == edge_penalty(None, ROSTER)).all()
+    known = soft.by_table(ROSTER)
+    assert known.shape == (1, N_GENES, N_REGULATORS) and np.argwhere(known[0]).tolist() == [[1, 0], [3, 1]]
+    for count, outside in ((0.0, 1.0), (1.0, 3.0), (2.0, 9.0)):
+        factor = np.asarray(table_factor(known, np.array([count]), 3.0))
+        np.testing.assert_allclose(factor, np.where(known[0], 1.0, outside), rtol=1e-6)
+
+
+def test_of_several_tables_an_edge_is_as_cheap_as_the_one_that_counts_most_makes_it():
+    edges = EDGES[:2].assign(known_from=["one;two", "two"])
+    edges = pd.concat([edges, pd.DataFrame({"source": ["C"], "target": ["A"], "known_from": ["one"]})])
+    network = PriorNetwork(edges=edges, strength=4.0)
+    assert network.tables == ("one", "two")
+    known = network.by_table(ROSTER)
+    in_both, in_two, in_one, in_none = (1, 0), (3, 1), (0, 2), (2, 0)
+    for counts, wanted in (
+        ([1, 1], [1, 1, 1, 4]),
+        ([1, 0], [1, 4, 1, 4]),
+        ([2, 1], [1, 4, 1, 16]),
+        ([0, 0], [1, 1, 1, 1]),
+    ):
+        factor = np.asarray(table_factor(known, np.array(counts, float), 4.0))
+        np.testing.assert_allclose([factor[at] for at in (in_both, in_two, in_one, in_none)], wanted, rtol=1e-6)
+
+
+def test_without_a_table_there_is_no_factor():
+    nothing = np.zeros((0, N_GENES, N_REGULATORS), dtype=bool)
+    assert (np.asarray(table_factor(nothing, np.zeros(0), 4.0)) == 1.0).all()
 
 
 @pytest.mark.parametrize("use", ["soft", "mask"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +30,8 @@ class Candidate:
         Weight of the penalty on edges.
     decay
         Weight of the squared penalty on all weights.
+    tables
+        How often each soft table of known wiring counts; once each if none is named.
     """
 
     strength: AppliedStrength = "none"
@@ -37,6 +39,7 @@ class Candidate:
     weight: float = 0.0
     sparsity: float = 0.0
     decay: float = 0.01
+    tables: tuple[float, ...] = ()
 
 
 def run_weights(
@@ -51,6 +54,7 @@ def run_weights(
         sparsity=np.array(candidate.sparsity, np.float32),
         decay=np.array(candidate.decay, np.float32),
         residual=np.array(config.residual_weight, np.float32),
+        tables=np.array(candidate.tables or (1.0,) * len(problem.known), np.float32),
     )
 
 
@@ -58,6 +62,34 @@ def first_candidates(config: FitConfig) -> list[Candidate]:
     """Penalties without a steady-state loss; a Neural ODE has no edges to make sparse."""
     sparsities = config.sparsities if config.law == "semi-mechanistic" else (0.0,)
     return [Candidate(sparsity=s, decay=d) for s in sparsities for d in config.weight_decays]
+
+
+def table_candidates(config: FitConfig, n_tables: int, best: Candidate) -> list[Candidate]:
+    """Each table of known wiring in turn counted otherwise, the others once, and none of several counted at all."""
+    if config.law != "semi-mechanistic":
+        return []
+    once = (1.0,) * n_tables
+    tried = [
+        (*once[:table], count, *once[table + 1 :])
+        for table in range(n_tables)
+        for count in config.table_counts
+        if count != 1.0
+    ]
+    none = (0.0,) * n_tables
+    if n_tables > 1 and 0.0 in config.table_counts:
+        tried.append(none)
+    return [replace(best, tables=counts) for counts in tried]
+
+
+def together(tried: Sequence[tuple[Candidate, float]], n_tables: int, best: Candidate) -> list[Candidate]:
+    """Every table counted as was best for it alone, if that was not tried: candidates come with their errors."""
+    once = (1.0,) * n_tables
+    errors = {candidate.tables or once: error for candidate, error in tried}
+    counts = []
+    for table in range(n_tables):
+        alone = {c[table]: e for c, e in errors.items() if c[:table] + c[table + 1 :] == once[1:]}
+        counts.append(min(alone, key=alone.__getitem__))
+    return [] if tuple(counts) in errors else [replace(best, tables=tuple(counts))]
 
 
 def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate) -> list[Candidate]:
@@ -82,7 +114,7 @@ def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate
     sparsities = [best.sparsity, *([max(lower)] if lower else [])]
     factors = config.latent_factors if strength == "moment" else (0,)
     return [
-        Candidate(strength=strength, n_factors=k, weight=w, sparsity=s, decay=best.decay)
+        Candidate(strength=strength, n_factors=k, weight=w, sparsity=s, decay=best.decay, tables=best.tables)
         for k in factors
         for w in config.steady_state_weights
         for s in sparsities

@@ -46,6 +46,9 @@ class FitConfig:
         Candidate weights of the L1 penalty on edges.
     weight_decays
         Candidate weights of the squared penalty on all weights.
+    table_counts
+        How often a soft table of known wiring may count: 0 not at all, 1 as given (always tried), 3 thrice (its strength to the third power, nearly
+        a mask). Inner validation chooses for each table.
     residual_weight
         Weight of the penalty on the residual's share of production.
     pooling
@@ -85,6 +88,7 @@ class FitConfig:
     latent_factors: tuple[int, ...] = (2,)
     sparsities: tuple[float, ...] = (0.01, 0.1, 0.3)
     weight_decays: tuple[float, ...] = (0.01,)
+    table_counts: tuple[float, ...] = (0.0, 1.0, 3.0)
     residual_weight: float = 1.0
     pooling: Pooling = "validated"
     borrowing: Borrowing = "validated"
@@ -117,7 +121,7 @@ def _faults_of_range(settings: Mapping[str, Any]) -> list[str]:
     for name, known in _CHOICES.items():
         if settings[name] not in get_args(known):
             faults.append(f"{name} must be one of {', '.join(get_args(known))}, got {settings[name]!r}")
-    for name in ("steady_state_weights", "latent_factors", "sparsities", "weight_decays"):
+    for name in ("steady_state_weights", "latent_factors", "sparsities", "weight_decays", "table_counts"):
         values = settings[name]
         if not values or not all(0 <= value < math.inf for value in values):
             faults.append(f"{name} must be a list of numbers that are 0 or more, got {list(values)}")

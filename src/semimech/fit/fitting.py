@@ -28,6 +28,7 @@ from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
 from semimech.fit.problem import check_strength, data_weight, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
+from semimech.fit.rest import restless, restless_notes
 from semimech.fit.select import Selection, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
@@ -138,6 +139,8 @@ def fit(
         notes=(
             *_notes(dataset, config, chosen),
             *batch_notes(dataset, problem.counts),
+            *_table_notes(prior, selection),
+            *restless_notes(restless(numbers.members, problem, prediction_solver(config))),
             *(() if lending is None else (borrowing_note(lending.table, selection.trust),)),
         ),
     )
@@ -238,6 +241,19 @@ def _history(members: TrainState) -> pd.DataFrame:
     n_members, n_steps, _ = history.shape
     index = pd.MultiIndex.from_product([range(n_members), range(n_steps), TERMS], names=["run", "step", "term"])
     return pd.Series(history.ravel(), index=index, name="value").reset_index()
+
+
+def _table_notes(prior: PriorNetwork | None, selection: Selection) -> tuple[str, ...]:
+    """How often each table of known wiring counts, in words; nothing where it was not chosen."""
+    if prior is None or prior.use == "mask" or "tables" not in selection.table:
+        return ()
+    counts = selection.chosen.tables or (1.0,) * len(prior.tables)
+    words = {0.0: "not at all", 1.0: "as given"}
+    found = (
+        f"{name or 'the known wiring'} {words.get(count, f'{count:g} times over')}"
+        for name, count in zip(prior.tables, counts, strict=True)
+    )
+    return (f"Inner validation lets tables of known wiring count: {', '.join(found)}.",)
 
 
 def _notes(dataset: Dataset, config: FitConfig, chosen: Candidate) -> tuple[str, ...]:

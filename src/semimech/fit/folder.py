@@ -105,7 +105,7 @@ def read_result(directory: Path) -> Result:
         system = _system(about["system"])
         record = Record(
             config=config,
-            chosen=Candidate(**about["chosen"]),
+            chosen=Candidate(**about["chosen"] | {"tables": tuple(about["chosen"].get("tables", ()))}),
             selection=pd.read_csv(directory / "selection.tsv", sep="\t"),
             history=pd.read_csv(directory / "history.tsv", sep="\t"),
             dataset=about["dataset"],

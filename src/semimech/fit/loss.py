@@ -22,6 +22,7 @@ from semimech.model import (
     SaturatingRegulation,
     implied_covariance,
     jacobian,
+    table_factor,
 )
 
 _DIAGONAL_WEIGHT = 0.09
@@ -55,6 +56,8 @@ class Weights(eqx.Module):
         Weight of each row of the problem; zero holds it out.
     steady_state, sparsity, decay, residual
         Weights of the terms.
+    tables
+        How often each soft table of known wiring counts.
     """
 
     row: Float[Array | np.ndarray, " row"]
@@ -62,6 +65,7 @@ class Weights(eqx.Module):
     sparsity: Float[Array | np.ndarray, ""]
     decay: Float[Array | np.ndarray, ""]
     residual: Float[Array | np.ndarray, ""]
+    tables: Float[Array | np.ndarray, " table"]
 
 
 def data_term(predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]) -> Array:
@@ -136,6 +140,12 @@ def sparsity_term(dynamics: AbstractDynamics, problem: Problem) -> Array:
         return jnp.array(0.0)
     price = jnp.where(jnp.isinf(problem.price), 0.0, problem.price)
     return jnp.sum(price * jnp.abs(mechanism.weight)) / mechanism.weight.shape[0]
+
+
+def with_tables(problem: Problem, weights: Weights) -> Problem:
+    """The problem with tables of known wiring in the prices of edges."""
+    price = jnp.asarray(problem.price) * table_factor(problem.known, weights.tables, problem.strength)
+    return eqx.tree_at(lambda p: p.price, problem, price)
 
 
 def decay_term(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +45,13 @@ class Nested:
     def pooled(self, trust: Float[np.ndarray, 6]) -> Float[np.ndarray, "condition gene"]:
         """The law's unedited cells, and as much of each step from there as it is trusted."""
         return self.unedited + self.steps @ trust
+
+    @classmethod
+    def mean(cls, several: Sequence[Nested]) -> Nested:
+        """The average of predictions that borrow the same."""
+        names = ("unedited", "control", "shared", "specific")
+        means = {name: np.mean([getattr(each, name) for each in several], axis=0) for name in names}
+        return cls(**means, borrowed=several[0].borrowed)
 
     @property
     def steps(self) -> Float[np.ndarray, "condition gene 6"]:

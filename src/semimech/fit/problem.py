@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from semimech._errors import ConfigError, DataError, raise_faults
 from semimech.data import Dataset
@@ -62,7 +62,11 @@ class Problem(eqx.Module):
     unit
         State of unedited cells, the unit of the relative state.
     price
-        Relative price of each edge; infinite where forbidden.
+        Relative price of each edge before soft tables count; infinite where forbidden.
+    known
+        Which edges each soft table of known wiring holds.
+    strength
+        Factor on edges outside a table that counts once.
     reach
         How far each gene moves in training, in units of the median gene.
     headroom
@@ -84,7 +88,9 @@ class Problem(eqx.Module):
     weight: Float[np.ndarray, "row gene"]
     no_change: Float[np.ndarray, ""]
     unit: Float[np.ndarray, " gene"]
-    price: Float[np.ndarray, "gene regulator"]
+    price: Float[Array | np.ndarray, "gene regulator"]
+    known: Bool[np.ndarray, "table gene regulator"]
+    strength: Float[np.ndarray, ""]
     reach: Float[np.ndarray, " gene"]
     headroom: Float[np.ndarray, " gene"]
     controls: Controls | None
@@ -138,6 +144,7 @@ def make_problem(
     unit = np.maximum(state, floor).astype(np.float32)
     relative = relative_state(dataset, unit)
     reach = response_reach(relative)
+    soft = prior if prior is not None and prior.use == "soft" else None
     plan = make_plan(dataset.conditions, roster)
     padding = ((0, plan.n_rows - len(dataset.conditions)), (0, 0))
     return Problem(
@@ -147,6 +154,8 @@ def make_problem(
         no_change=np.array(max(no_change, 1e-12), np.float32),
         unit=unit,
         price=edge_penalty(prior, roster) / reach[:, None],
+        known=np.zeros((0, len(roster.genes), len(roster.regulators)), bool) if soft is None else soft.by_table(roster),
+        strength=np.array(1.0 if soft is None else soft.strength, np.float32),
         reach=reach,
         headroom=production_headroom(relative),
         controls=_controls(dataset, roster, unit, seed=seed) if has_controls else None,

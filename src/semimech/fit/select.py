@@ -18,6 +18,8 @@ from semimech.fit.candidates import (
     run_weights,
     same_program,
     steady_state_candidates,
+    table_candidates,
+    together,
 )
 from semimech.fit.config import FitConfig
 from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, find_trust, unedited
@@ -126,8 +128,8 @@ class _Trial:
         errors = np.array([np.nan_to_num(squared[fold].sum() / no_change, nan=np.inf) for fold in self.folds])
         return _Outcome(candidate=candidate, nested=nested, errors=errors, held_out=pooled, trust=trust)
 
-    def validate(self, candidates: Sequence[Candidate], *, key: PRNGKeyArray) -> list[_Outcome]:
-        """Fit candidates of one program in every fold, and score what they say of the fold."""
+    def validate(self, candidates: Sequence[Candidate], *, key: PRNGKeyArray, what: str = "") -> list[_Outcome]:
+        """Fit candidates of one program in every fold, and score what they say of the fold; ``what`` tells sets of runs apart."""
         n, training, folds = len(self.dataset.conditions), self.training, self.folds
         runs = [
             run_weights(c, self.config, (~fold).astype(np.float32), training.problem)
@@ -135,9 +137,8 @@ class _Trial:
             for fold in folds
         ]
         program = Program(strength=candidates[0].strength, n_factors=candidates[0].n_factors, config=self.config)
-        label = f"inner validation, {program.strength}" + (
-            f" with {program.n_factors} factors" if program.n_factors else ""
-        )
+        strength = program.strength + (f" with {program.n_factors} factors" if program.n_factors else "")
+        label = f"inner validation, {what or strength}"
         keys = list(jax.random.split(key, len(folds))) * len(candidates)
         models = training.models(training.run(program, runs, keys, n_steps=self.config.validation_steps, label=label))
         shape = (len(candidates), len(folds), n, len(self.dataset.genes))
@@ -174,7 +175,7 @@ class _Trial:
         """The winner of those eligible, what is as good as it, and the table of all."""
         averaged = _as_good(eligible)[: self.config.n_members]
         best = averaged[0]
-        together = self.outcome(best.candidate, _mean_of([o.nested for o in averaged]))
+        together = self.outcome(best.candidate, Nested.mean([o.nested for o in averaged]))
         return Selection(
             chosen=best.candidate,
             averaged=tuple(o.candidate for o in averaged),
@@ -235,14 +236,22 @@ def select(
         )
     trial = _Trial(dataset=dataset, training=training, config=config, folds=folds, borrowed=borrowed)
     outcomes = trial.validate(first, key=key)
-    best = min(outcomes, key=_mean_error)
+    best, n_tables = min(outcomes, key=_mean_error), len(training.problem.known)
+    if tried := table_candidates(config, n_tables, best.candidate):
+        others = trial.validate(tried, key=key, what="tables of wiring")
+        errors = [(o.candidate, _mean_error(o)) for o in (best, *others)]
+        if both := together(errors, n_tables, best.candidate):
+            others += trial.validate(both, key=key, what="tables together")
+        outcomes += others
+        best = min(outcomes, key=_mean_error)
+    n_first = len(outcomes)
     for group in same_program(steady_state_candidates(config, dataset, best.candidate)):
         outcomes += trial.validate(group, key=key)
-    losses = outcomes[len(first) :]
+    losses = outcomes[n_first:]
     eligible = losses
     if config.steady_state in ("auto", "none"):
         is_worth = losses and min(map(_mean_error, losses)) < (1.0 - _TIE) * _mean_error(best)
-        eligible = outcomes if is_worth else outcomes[: len(first)]
+        eligible = outcomes if is_worth else outcomes[:n_first]
     return trial.selection(outcomes, eligible)
 
 
@@ -269,7 +278,9 @@ def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
 
 def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.DataFrame:
     """All candidates with their errors; the best of those averaged is the chosen one."""
-    table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes])
+    table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes]).drop(columns="tables")
+    if any(outcome.candidate.tables for outcome in outcomes):
+        table["tables"] = ["; ".join(f"{count:g}" for count in o.candidate.tables) or "1" for o in outcomes]
     for number, name in enumerate(_STEPS):
         table[name] = [outcome.trust[number] for outcome in outcomes]
     table["error"] = [outcome.errors.mean() for outcome in outcomes]
@@ -278,16 +289,6 @@ def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.Dat
     table["averaged"] = [outcome in averaged for outcome in outcomes]
     table["chosen"] = [outcome is averaged[0] for outcome in outcomes]
     return table
-
-
-def _mean_of(levels: Sequence[Nested]) -> Nested:
-    return Nested(
-        unedited=np.mean([each.unedited for each in levels], axis=0),
-        control=np.mean([each.control for each in levels], axis=0),
-        shared=np.mean([each.shared for each in levels], axis=0),
-        specific=np.mean([each.specific for each in levels], axis=0),
-        borrowed=levels[0].borrowed,
-    )
 
 
 def _nothing(dataset: Dataset) -> Float[np.ndarray, "condition gene"]:

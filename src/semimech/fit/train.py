@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.config import FitConfig
-from semimech.fit.loss import ControlNoise, Weights, fitting_loss, steady_state_term
+from semimech.fit.loss import ControlNoise, Weights, fitting_loss, steady_state_term, with_tables
 from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
 from semimech.fit.start import initial_noise, redraw
 from semimech.fit.steps import SafePoint, first_point, free, paces
@@ -226,13 +226,15 @@ def _advance(
             program.strength, dynamics, trained[1], problem, step=lyapunov_step(config.half_life_hours)
         )
 
-    def rest(trained: tuple[CellModel, ControlNoise], weights: Weights) -> tuple[Array, dict[str, Array]]:
+    def rest(
+        trained: tuple[CellModel, ControlNoise], weights: Weights, priced: Problem
+    ) -> tuple[Array, dict[str, Array]]:
         model = eqx.combine(trained[0], fixed)
-        return fitting_loss(model, trained[1], problem, weights, solver=solver, half_life_hours=config.half_life_hours)
+        return fitting_loss(model, trained[1], priced, weights, solver=solver, half_life_hours=config.half_life_hours)
 
-    def one_step(state: TrainState, weights: Weights, value: Array, pull: Array) -> TrainState:
+    def one_step(state: TrainState, weights: Weights, value: Array, pull: Array, priced: Problem) -> TrainState:
         trained = (state.model, state.noise)
-        (_, terms), gradient = jax.value_and_grad(rest, has_aux=True)(trained, weights)
+        (_, terms), gradient = jax.value_and_grad(rest, has_aux=True)(trained, weights, priced)
         flat, unravel = ravel_pytree(trained)
         downhill = (pull + ravel_pytree(gradient)[0]) * is_free
         downhill = jnp.where(jnp.isfinite(downhill).all(), downhill, 0.0)  # a gradient that overflows is left out
@@ -242,8 +244,10 @@ def _advance(
         safe, is_lost = state.safe.after(flat, value + sum(terms.values()))
         optimiser = jax.tree.map(lambda leaf: jnp.where(is_lost, jnp.zeros_like(leaf), leaf), optimiser)
         model, noise = unravel(jnp.where(is_lost, safe.point, flat - safe.share * rate * pace * update))
-        history = jnp.asarray(state.history).at[state.step].set(
-            jnp.stack([{**terms, "steady state": value}[name] for name in TERMS])
+        history = (
+            jnp.asarray(state.history)
+            .at[state.step]
+            .set(jnp.stack([{**terms, "steady state": value}[name] for name in TERMS]))
         )
         step = state.step + 1
         return TrainState(model=model, noise=noise, optimiser=optimiser, safe=safe, step=step, history=history)
@@ -251,6 +255,8 @@ def _advance(
     rhythm = _RHYTHM if len(problem.unit) >= _MANY_GENES else 1
 
     def run(state: TrainState, weights: Weights) -> TrainState:
+        priced = with_tables(problem, weights)
+
         def due(state: TrainState, value: Array) -> tuple[Array, Array]:
             del value
             now, gradient = jax.value_and_grad(steady_state)((state.model, state.noise), weights)
@@ -263,7 +269,7 @@ def _advance(
             state, value = carry
             is_due = is_pulled & (number % rhythm == 0)
             value, pull = jax.lax.cond(is_due, due, left_out, state, value)
-            return (one_step(state, weights, value, pull), value), None
+            return (one_step(state, weights, value, pull, priced), value), None
 
         (state, _), _ = jax.lax.scan(advance, (state, jnp.array(0.0)), jnp.arange(n_steps))
         return state

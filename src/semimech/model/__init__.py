@@ -8,7 +8,7 @@ from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
 from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
 from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, harvest_times, make_plan
-from semimech.model.prior import PriorNetwork, edge_penalty
+from semimech.model.prior import PriorNetwork, edge_penalty, table_factor
 from semimech.model.regulation import (
     AbstractRegulation,
     NeuralMap,
@@ -49,6 +49,7 @@ __all__ = [
     "advance_members",
     "context_arrays",
     "edge_penalty",
+    "table_factor",
     "implied_covariance",
     "jacobian",
     "likeness",

@@ -1,13 +1,14 @@
-"""What is known of the wiring: a table of edges as a mask, or as a weaker penalty on the edges it holds."""
+"""What is known of the wiring: tables of edges as a mask, or as a weaker penalty on the edges that they hold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 
 from semimech._errors import DataError, raise_faults
 from semimech.model.plan import Roster
@@ -20,11 +21,13 @@ class PriorNetwork:
     Parameters
     ----------
     edges
-        Columns ``source``, ``target`` and optionally ``sign`` (+1, -1, or 0 for unknown).
+        Columns ``source``, ``target`` and optionally ``sign`` (+1, -1, or 0 for unknown) and ``known_from``, the names of the tables
+        that hold the edge, joined by ``;`` (`semimech.model.merge_regulons`).
     use
-        ``"soft"`` makes edges outside the table dearer by ``strength``; ``"mask"`` forbids them.
+        ``"soft"`` makes edges outside the tables dearer by ``strength``, as often as inner validation finds that each table should count;
+        ``"mask"`` forbids them.
     strength
-        Factor on the sparsity penalty of edges outside the table.
+        Factor on the sparsity penalty of edges outside a table that counts once.
 
     Raises
     ------
@@ -50,8 +53,22 @@ class PriorNetwork:
             faults.append(f"strength must be at least 1, got {self.strength:g}")
         raise_faults(DataError, "prior network", faults)
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables, in order of appearance; one without a name if the edges do not say."""
+        if "known_from" not in self.edges.columns:
+            return ("",)
+        return tuple(dict.fromkeys(name for names in self.edges["known_from"] for name in str(names).split(";")))
+
+    def by_table(self, roster: Roster) -> Bool[np.ndarray, "table gene regulator"]:
+        """Whether an edge is in each table, row target, column regulator."""
+        if "known_from" not in self.edges.columns:
+            return self.known(roster)[None] > 0
+        held = [[name in str(names).split(";") for names in self.edges["known_from"]] for name in self.tables]
+        return np.stack([replace(self, edges=self.edges[rows]).known(roster) > 0 for rows in held])
+
     def known(self, roster: Roster) -> Float[np.ndarray, "gene regulator"]:
-        """One where an edge is in the table, row target, column regulator."""
+        """One where an edge is in any table, row target, column regulator."""
         row = {name: i for i, name in enumerate(roster.genes)}
         column = {name: i for i, name in enumerate(roster.regulators)}
         known = np.zeros((len(row), len(column)), np.float32)
@@ -65,16 +82,35 @@ def _is_nameless(name: object) -> bool:
 
 
 def edge_penalty(prior: PriorNetwork | None, roster: Roster) -> Float[np.ndarray, "gene regulator"]:
-    """Relative price of each edge in the sparsity penalty; infinite where an edge is forbidden.
+    """Relative price of each edge in the sparsity penalty before soft tables count; infinite where an edge is forbidden.
 
-    A gene's effect on itself is forbidden: it cannot be told from its degradation.
+    A gene's effect on itself is forbidden: it cannot be told from its degradation. A mask leaves targets that are not measured free.
     """
-    shape = (len(roster.genes), len(roster.regulators))
-    price = np.ones(shape, np.float32)
-    if prior is not None:
-        outside = np.inf if prior.use == "mask" else prior.strength
-        price = np.where(prior.known(roster) > 0, 1.0, outside).astype(np.float32)
-        is_unmeasured = np.arange(shape[1]) >= shape[0]
-        price[:, is_unmeasured] = np.where(np.isinf(price[:, is_unmeasured]), 1.0, price[:, is_unmeasured])
-    np.fill_diagonal(price[:, : shape[0]], np.inf)
+    n_genes = len(roster.genes)
+    price = np.ones((n_genes, len(roster.regulators)), np.float32)
+    if prior is not None and prior.use == "mask":
+        price[:, :n_genes] = np.where(prior.known(roster)[:, :n_genes] > 0, 1.0, np.inf)
+    np.fill_diagonal(price[:, :n_genes], np.inf)
     return price
+
+
+def table_factor(
+    known: Bool[Array | np.ndarray, "table gene regulator"],
+    counts: Float[Array | np.ndarray, " table"],
+    strength: Float[Array | np.ndarray, ""] | float,
+) -> Float[Array, "gene regulator"]:
+    r"""Factor of soft tables on the price of each edge: :math:`s^{\,\max_k c_k - \max_{k \ni e} c_k}`, one where none counts.
+
+    Parameters
+    ----------
+    known
+        Which edges each table holds.
+    counts
+        :math:`c_k`, how often each table counts, 0 or more.
+    strength
+        :math:`s`, the factor on edges outside a table that counts once.
+    """
+    if not known.shape[0]:
+        return jnp.ones(known.shape[1:])
+    held = jnp.max(jnp.where(known, jnp.asarray(counts)[:, None, None], 0.0), axis=0)
+    return strength ** (jnp.max(counts) - held)
