@@ -28,6 +28,20 @@ def test_intervals_cover_fresh_residuals_as_often_as_asked(level):
     assert covered(calibration, *draw(rng)).mean() == pytest.approx(level, abs=0.03)
 
 
+@pytest.mark.parametrize("n_conditions", [3, 8, 24])
+def test_intervals_from_few_conditions_cover_a_new_one_as_often_as_asked(n_conditions):
+    # Genes of one condition err together: a common factor, log-normal between conditions, makes some conditions bad as a whole.
+    coverage, nowhere = [], np.zeros((n_conditions + 20, N_GENES), dtype=bool)
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        spread = np.exp(0.7 * rng.normal(size=N_GENES)) * np.exp(0.4 * rng.normal(size=(n_conditions + 20, 1)))
+        residual, change = spread * rng.normal(size=nowhere.shape), np.zeros(nowhere.shape)
+        known, new = slice(n_conditions), slice(n_conditions, None)
+        calibration = calibrate(residual[known], change[known], nowhere[known])
+        coverage.append(covered(calibration, residual[new], change[new], nowhere[new]).mean())
+    assert np.mean(coverage) == pytest.approx(0.9, abs=0.02)
+
+
 def test_the_half_width_of_normal_residuals_is_their_quantile():
     residual, change, is_own = draw(np.random.default_rng(1), spread=0.2)
     width = calibrate(residual, change, is_own).half_width(np.zeros((1, N_GENES)), np.zeros((1, N_GENES), bool))
