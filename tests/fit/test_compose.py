@@ -189,7 +189,9 @@ def test_a_residual_beyond_that_of_unedited_cells_keeps_the_share_of_its_varianc
     data = dataset(conditions, np.ones((2001, 3)), standard_error=noise)
     kept = shrunk(data, np.vstack([control, control + beyond]))
     np.testing.assert_array_equal(kept[0], control)
-    expected = misfit**2 / (misfit**2 + 2 * noise**2)
+    alone = misfit**2 / (misfit**2 + 2 * noise**2)
+    together = (misfit**2).mean() / (misfit**2 + 2 * noise**2).mean()
+    expected = alone + (1 - alone) * together
     np.testing.assert_allclose((kept[1:] - control) / beyond, np.broadcast_to(expected, (2000, 3)), atol=0.05)
 
 
@@ -201,3 +203,10 @@ def test_what_edited_and_unedited_cells_of_one_medium_share_is_no_noise():
     residual = np.vstack([np.zeros(3), np.tile(misfit, (51, 1))])
     data = dataset(conditions, np.ones((52, 3)), standard_error=2.0, media=("M",))
     np.testing.assert_allclose(shrunk(data, residual), residual)
+
+
+def test_residuals_that_are_no_larger_than_their_noise_are_left_out():
+    conditions = [condition(name, 24.0) for name in ("control", *(f"E{i}" for i in range(2000)))]
+    residual = np.vstack([np.zeros(3), 0.2 * RNG.normal(size=(2000, 3))])
+    kept = shrunk(dataset(conditions, np.ones((2001, 3)), standard_error=0.2), residual)
+    np.testing.assert_array_equal(kept, 0.0)

@@ -135,6 +135,7 @@ def test_a_fit_killed_at_random_moments_goes_on_to_the_same_bits(server, uninter
     assert (model / "history.tsv").read_bytes() == (uninterrupted / "history.tsv").read_bytes()
     assert sorted(file.name for file in checkpoint.iterdir()) == [
         "final_fit-0.npz",
+        "final_fit-1.npz",
         "fit.toml",
         "inner_validation,_none-0.npz",
     ]

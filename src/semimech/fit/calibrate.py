@@ -85,7 +85,9 @@ def calibrate(
     gene, slope = np.sqrt(variance), np.sqrt(growth)
     left = _variance_without_each(rest, other, pooled)
     base = np.where(other, left, np.maximum(own**2, left))
-    factor = np.quantile(np.abs(residual) / np.sqrt(np.maximum(base + growth * change**2, 1e-12)), level if len(residual) > 1 else 1.0)
+    factor = np.quantile(
+        np.abs(residual) / np.sqrt(np.maximum(base + growth * change**2, 1e-12)), level if len(residual) > 1 else 1.0
+    )
     as_array = lambda x: np.asarray(x, np.float32)
     return Calibration(gene=as_array(gene), slope=as_array(slope), own=as_array(own), factor=as_array(factor))
 

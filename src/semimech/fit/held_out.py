@@ -142,7 +142,9 @@ def shrunk(dataset: Dataset, residual: Means) -> Means:
 
     Empirical Bayes: with :math:`d` the residual beyond that of matched unedited cells, :math:`s` its standard error and
     :math:`\tau^2` the mean of :math:`d^2 - s^2` over edited conditions, or 0 if that is negative, each gene keeps the share
-    :math:`\tau^2 / (\tau^2 + s^2)` of its :math:`d`. Residuals of unedited cells, which are many, are kept as they are.
+    :math:`k = \tau^2 / (\tau^2 + s^2)` of its :math:`d`, and of the rest as much as residuals of all genes stand out together,
+    :math:`K = 1 - \overline{s^2} / \overline{d^2}` (James & Stein 1961): misfits of laws are few and large. Residuals of
+    unedited cells, which are many, are kept as they are.
     """
     edited = np.flatnonzero(~dataset.is_control)
     if not len(edited):
@@ -158,8 +160,9 @@ def shrunk(dataset: Dataset, residual: Means) -> Means:
     beyond, variance = (residual - base)[edited], variance[edited]
     misfit = np.maximum((beyond**2 - variance).mean(axis=0), 0.0)
     kept = np.divide(misfit, misfit + variance, out=np.ones_like(variance), where=misfit + variance > 0)
+    together = max(1.0 - float(variance.mean()) / max(float((beyond**2).mean()), 1e-300), 0.0)
     found = residual.copy()
-    found[edited] = base[edited] + kept * beyond
+    found[edited] = base[edited] + (kept + (1.0 - kept) * together) * beyond
     return found
 
 
