@@ -14,7 +14,8 @@ from small_screens import GENES, screen
 
 from semimech._errors import DataError
 from semimech._h5ad import any_strings
-from semimech.data import moments, read, stored, stream
+from semimech.data import Keys, examine, moments, read, stored, stream
+from semimech.data.sampled import read_sample
 
 LAYOUTS = ("csr", "dense", "layer", "scaled", "twice")
 
@@ -153,6 +154,43 @@ def test_a_large_file_that_cannot_be_streamed_is_read_as_a_whole(tmp_path, monke
     data.X = sp.csc_matrix(data.X)
     monkeypatch.setattr(stream, "STREAM_FROM", 0)
     assert read(written(data, tmp_path / "screen.h5ad")).cells is not None
+
+
+def test_a_check_of_a_large_file_says_what_a_check_of_a_small_one_says(tmp_path, monkeypatch):
+    """Of so few cells, all are in the sample."""
+    path = written(shifted_screen(n=30), tmp_path / "screen.h5ad")
+    wanted = examine(path, Keys(min_cells=31))
+    monkeypatch.setattr(stream, "STREAM_FROM", 0)
+    monkeypatch.setattr(stored, "BLOCK", 500)
+    found = examine(path, Keys(min_cells=31))
+    pd.testing.assert_frame_equal(found.conditions, wanted.conditions)
+    n = int(wanted.conditions["cells"].sum())
+    sampled = found.findings["evidence"].str.endswith(f" (in a sample of {n} cells)")
+    assert 0 < sampled.sum() < len(sampled)
+    plain = found.findings.assign(evidence=found.findings["evidence"].str.removesuffix(f" (in a sample of {n} cells)"))
+    is_other = wanted.findings["check"].isin(["readable file"]).to_numpy()
+    pd.testing.assert_frame_equal(plain[~is_other], wanted.findings[~is_other])
+
+
+def test_a_sample_holds_cells_of_every_condition_and_counts_are_of_all(tmp_path, monkeypatch):
+    path = written(shifted_screen(n=30), tmp_path / "screen.h5ad")
+    monkeypatch.setattr(stream, "STREAM_FROM", 0)
+    monkeypatch.setattr("semimech.data.sampled.MOST_CELLS", 100)
+    (whole, some), _ = read_sample(path, Keys())
+    assert set(np.bincount(some.annotation.condition)) == {20} and some.measurement.observed.shape[0] == 160
+    assert list(examine(path, Keys()).conditions["cells"]) == list(read(path, streamed=False).n_cells)
+
+
+def test_a_check_of_a_large_file_tells_faults_instead_of_raising_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "STREAM_FROM", 0)
+    data = shifted_screen()
+    data.X = data.X + sp.csr_matrix(([-50.0], ([3], [1])), shape=data.shape)
+    findings = examine(written(data, tmp_path / "values.h5ad"), Keys()).findings
+    assert findings.loc[0, "severity"] == "fail" and "no counts, in 1 cell" in findings.loc[0, "evidence"]
+    data = shifted_screen()
+    data.obs["day"] = "soon"
+    findings = examine(written(data, tmp_path / "days.h5ad"), Keys()).findings
+    assert findings.loc[0, "severity"] == "fail" and "soon" in findings.loc[0, "evidence"]
 
 
 def test_progress_is_told_of_all_cells(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ HALVES_SEED = 0
 """Seed of the split of cells into halves, fixed so that reading a file twice gives the same data set."""
 MAX_MOMENT_GENES = 6000
 """Most genes for which the covariance of controls is formed; a larger one would not fit into memory."""
-MAX_MOMENT_CELLS = 50_000
-"""Most controls whose covariance is formed: beyond, its sampling error is below half a percent and its cost above that of reading."""
+MAX_MOMENT_CELLS = 20_000
+"""Most controls whose covariance is formed: with more, its sampling error is below one percent, and it costs more than reading them."""
 PRIOR_CELLS = 4.0
 """Weight of the variance pooled over conditions in that of one condition, in cells."""
 VARIANCE_FLOOR = 0.05

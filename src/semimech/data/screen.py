@@ -98,7 +98,7 @@ def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[Che
         measurement=measurement,
         var_names=tuple(map(str, adata.var_names)),
         findings=(*measurement.findings, *annotation.findings),
-        doses=_doses(adata.obs, annotation),
+        doses=largest_doses(adata.obs, annotation),
         guides=read_guides(adata.obs),
     )
     return _drop_small(screen, keys.min_cells), ()
@@ -142,7 +142,8 @@ def describe(condition: Condition) -> str:
     return f"{condition.perturbation}{medium}{time}"
 
 
-def _doses(obs: pd.DataFrame, annotation: Annotation) -> int:
+def largest_doses(obs: pd.DataFrame, annotation: Annotation) -> int:
+    """Largest number of different doses within one condition; 0 where none are given."""
     column = recognise(field("obs", "dose_value"), [str(c) for c in obs.columns])
     if column is None:
         return 0

@@ -17,8 +17,8 @@ from jaxtyping import Int
 from semimech.data.files import explained
 from semimech.data.schema import field, recognise
 
-BLOCK = 1 << 22
-"""Stored values that are read together, 32 MiB in single precision with their columns."""
+BLOCK = 1 << 20
+"""Stored values that are read together: so few that working memory is used again instead of being fetched from the system."""
 
 
 @dataclass(frozen=True, kw_only=True)

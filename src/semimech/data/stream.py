@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
@@ -35,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 def is_large(path: Path) -> bool:
     """Whether the counts of a file can be streamed, and are so many that they should be."""
-    if not path.exists() or kind_of(path) not in (".h5ad file", ".zarr folder"):
+    if not path.exists() or not _may_be_streamed(path):
         return False
     try:
         with opened(path) as root:
@@ -93,19 +95,7 @@ def stream(path: Path, keys: Keys, *, name: str, progress: Progress | None = Non
     DataError
         If the counts are stored otherwise; listing every fault of the annotation, or, if it has none, of the counts.
     """
-    if path.exists() and kind_of(path) not in (".h5ad file", ".zarr folder"):
-        raise DataError(
-            f"{path}: a {kind_of(path)} cannot be streamed: convert it to .h5ad, or read it with streamed=False"
-        )
-    with opened(path) as root:
-        try:
-            stored = stored_counts(*stored_matrices(root, path))
-        except DataError as error:
-            raise DataError(f"{path}: cannot be streamed: {error}; or read it with streamed=False") from None
-        with explained(path):
-            obs, var = ad.io.read_elem(root["obs"]), ad.io.read_elem(root["var"])
-        if 0 in stored.shape:
-            raise DataError(f"{path}: the matrix is empty, {stored.shape[0]} cells × {stored.shape[1]} genes")
+    with opened_counts(path) as (stored, obs, var):
         annotation, faults = read_annotation(obs, var, keys)
         raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])
         if annotation is None:
@@ -114,6 +104,35 @@ def stream(path: Path, keys: Keys, *, name: str, progress: Progress | None = Non
         dataset = _summed(stored, annotation.take(rows), rows, name, progress)
     names = tuple(map(str, var.index))
     return dataset if names == dataset.genes else replace(dataset, var_names=names)
+
+
+@contextmanager
+def opened_counts(path: Path) -> Iterator[tuple[StoredMatrix, pd.DataFrame, pd.DataFrame]]:
+    """The counts of a file, to be read block by block, and what it says of cells and genes.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, it is broken, or its counts cannot be streamed.
+    """
+    if path.exists() and not _may_be_streamed(path):
+        raise DataError(
+            f"{path}: a {kind_of(path)} cannot be streamed: convert it to .h5ad, or read it with streamed=False"
+        )
+    with opened(path) as root:
+        try:
+            stored = stored_counts(*stored_matrices(root, path))
+        except DataError as error:
+            raise DataError(f"{path}: cannot be streamed: {error}; or read it with streamed=False") from None
+        if 0 in stored.shape:
+            raise DataError(f"{path}: the matrix is empty, {stored.shape[0]} cells × {stored.shape[1]} genes")
+        with explained(path):
+            obs, var = ad.io.read_elem(root["obs"]), ad.io.read_elem(root["var"])
+        yield stored, obs, var
+
+
+def _may_be_streamed(path: Path) -> bool:
+    return kind_of(path) in (".h5ad file", ".zarr folder")
 
 
 def _summed(
@@ -125,7 +144,7 @@ def _summed(
     fingerprint, totals = Fingerprint(n_genes), np.empty(stored.shape[0])
     is_twice = 16 * n_genes * len(pairs.condition) > PAIR_BYTES
     conditions = None if is_twice else ConditionSums(annotation, pairs, n_genes)
-    for first, observed, counts, unit in _observed(stored, rows, totals, name, progress):
+    for first, observed, counts, unit in observed_blocks(stored, rows, totals, name=name, progress=progress):
         fingerprint.add(observed)
         controls.add(first, observed, counts, unit)
         if conditions is not None:
@@ -133,7 +152,7 @@ def _summed(
     effect = controls.effect()
     if conditions is None:
         conditions = ConditionSums(annotation, pairs, n_genes, effect=effect)
-        for first, observed, _, _ in _observed(stored, rows, totals, name, progress):
+        for first, observed, _, _ in observed_blocks(stored, rows, totals, name=name, progress=progress):
             conditions.add(first, observed)
     moments = conditions.moments(effect)
     return Dataset(
@@ -151,10 +170,11 @@ def _summed(
     )
 
 
-def _observed(
+def observed_blocks(
     stored: StoredMatrix,
     rows: Int[np.ndarray, " kept"],
     totals: Float[np.ndarray, " cell"],
+    *,
     name: str,
     progress: Progress | None,
 ) -> Iterator[tuple[int, sp.csr_matrix, sp.csr_matrix, Float[np.ndarray, " some"]]]:
