@@ -201,8 +201,9 @@ def read_batches(column: pd.Series | None, n_cells: int) -> tuple[tuple[str, ...
     """Names of the batches and the index of each cell's batch; one batch without a column."""
     if column is None:
         return ("all",), np.zeros(n_cells, dtype=int)
-    codes, names = pd.factorize(column.astype(object).astype(str), sort=True)
-    return tuple(map(str, names)), codes.astype(int)
+    codes, values = pd.factorize(column)
+    names, places = np.unique(np.array(list(map(str, values)), dtype=object), return_inverse=True)
+    return tuple(map(str, names)), places[codes].astype(int)
 
 
 def make_system(

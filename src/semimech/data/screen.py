@@ -116,10 +116,10 @@ def read_annotation(
     """
     join = annotate if keys.experiments is None else annotate_by_experiment
     annotation, found = join(obs, var, keys)
-    genes = list(map(str, var.index)) if annotation is None else list(annotation.genes)
+    genes = var.index if annotation is None else pd.Index(annotation.genes)
     faults = (
         *_duplicates("gene names", genes, "adata.var_names_make_unique()"),
-        *_duplicates("cell names", list(map(str, obs.index)), "adata.obs_names_make_unique()"),
+        *_duplicates("cell names", obs.index, "adata.obs_names_make_unique()"),
         *found,
     )
     if annotation is not None:
@@ -150,11 +150,10 @@ def largest_doses(obs: pd.DataFrame, annotation: Annotation) -> int:
     return int(obs[column].astype(str).groupby(annotation.condition).nunique().max())
 
 
-def _duplicates(what: str, names: list[str], call: str) -> tuple[CheckFinding, ...]:
-    index = pd.Index(names, dtype=object)
-    if index.is_unique:
+def _duplicates(what: str, names: pd.Index, call: str) -> tuple[CheckFinding, ...]:
+    if names.is_unique:
         return ()
-    repeated = sorted(set(index[index.duplicated()]))
+    repeated = sorted(set(map(str, names[names.duplicated()])))
     mend = f"make them unique, for instance with {call}"
     return (failed(what, f"{what} that stand more than once: {listed(repeated)}", mend=mend),)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
+from scipy.linalg.blas import dsyrk
 
 from semimech.data.annotate import Annotation
 from semimech.data.batch_effect import BatchEffect, batch_effect_from_sums
@@ -88,7 +89,9 @@ class ControlSums:
         self._moment_cells = moment_cells(annotation, n_genes)
         n_covered = n_genes if len(self._moment_cells) else 0
         self._expression = np.zeros((n_pairs, n_covered))
-        self._cross = np.zeros((n_covered, n_covered))
+        self._cross = np.zeros(
+            (n_covered, n_covered), order="F"
+        )  # its upper triangle, to which products are added in place
         self._noise = np.zeros(n_covered)
 
     def add(self, first: int, observed: sp.csr_matrix, counts: sp.csr_matrix, unit: Float[np.ndarray, " cell"]) -> None:
@@ -122,7 +125,7 @@ class ControlSums:
         self._noise += counts.T @ unit**2
         for begin in range(0, counts.shape[0], _TOGETHER):
             block = expression[begin : begin + _TOGETHER].toarray()
-            self._cross += block.T @ block
+            self._cross = dsyrk(1.0, block.T, beta=1.0, c=self._cross, overwrite_c=True)
 
     def effect(self) -> BatchEffect:
         """Batch effects, once all cells were added."""
@@ -133,12 +136,12 @@ class ControlSums:
         )
 
     def moments(self) -> ControlMoments | None:
-        """Moments of unedited cells, once all cells were added; to be asked once, for sums are used up."""
+        """Moments of unedited cells, once all cells were added."""
         n = np.bincount(self._pair[self._moment_cells], minlength=len(self._n)).astype(float)
         if not n.any():
             return None
-        sums = self._expression[n > 0]
-        return control_moments_from_sums(n=n[n > 0], sums=sums, cross=self._cross, noise=self._noise)
+        cross = np.triu(self._cross) + np.triu(self._cross, 1).T
+        return control_moments_from_sums(n=n[n > 0], sums=self._expression[n > 0], cross=cross, noise=self._noise)
 
 
 class ConditionSums:
