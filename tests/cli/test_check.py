@@ -6,6 +6,9 @@ import pandas as pd
 from small_commands import call
 from small_screens import screen
 
+from semimech.cli.display import Display
+from semimech.pipeline import Source
+
 
 def table(done) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(done.out), sep="\t", keep_default_na=False)
@@ -76,3 +79,20 @@ def test_fix_does_not_overwrite_the_input(tmp_path):
 def test_fix_of_a_file_that_is_not_there_writes_nothing(tmp_path):
     assert call("check", tmp_path / "missing.h5ad", "--fix", tmp_path / "copy.h5ad").code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_larger_than_memory_is_checked_with_progress(screen_file, monkeypatch):
+    monkeypatch.setattr("semimech.data.stream.STREAM_FROM", 0)
+    done = call("check", screen_file)
+    assert done.code == 0 and "reading: 624 cells" in done.err
+    found = table(done)
+    assert "streamed" in found.loc[found["check"] == "readable file", "evidence"].iloc[0]
+    assert found["evidence"].str.contains("in a sample of 624 cells").any()
+
+
+def test_a_command_says_what_is_left_out_of_a_file_larger_than_memory(screen_file, monkeypatch, capsys):
+    monkeypatch.setattr("semimech.data.stream.STREAM_FROM", 0)
+    with Display() as display:
+        assert display.read(Source(path=screen_file)).cells is None
+    said = " ".join(capsys.readouterr().err.split())
+    assert "reading: 624 cells" in said and "no single cells are kept" in said

@@ -69,7 +69,11 @@ def check(
     from semimech.data import Keys, examine, write_curated
 
     keys = Keys(**o.reading_keys(locals()))
-    findings = examine(data, keys).findings if fix is None else write_curated(data, fix, keys)
+    if fix is None:
+        with Display() as display:
+            findings = examine(data, keys, progress=display.reading).findings
+    else:
+        findings = write_curated(data, fix, keys)
     findings.to_csv(sys.stdout, sep="\t", index=False)
     raise typer.Exit(1 if (findings["severity"] == "fail").any() else 0)
 
@@ -105,8 +109,8 @@ def fit(
 
     source = o.source_of(data, locals())
     settings = _read_config(config, seed)
-    dataset = source.dataset()
     with Display() as display:
+        dataset = display.read(source)
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
     pipeline.remove_checkpoints(out)
     _print_notes(source, model)
@@ -145,7 +149,8 @@ def evaluate(
 
     source = o.source_of(data, locals())
     settings = _read_config(config, seed)
-    dataset = source.dataset()
+    with Display() as display:
+        dataset = display.read(source)
     network, kinship = source.network(), source.kinship()
     splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
     pipeline.remove_checkpoints(out)
@@ -203,7 +208,8 @@ def run(
 
     source = o.source_of(data, locals())
     settings = _read_config(config, seed)
-    dataset = source.dataset()
+    with Display() as display:
+        dataset = display.read(source)
     network, kinship = source.network(), source.kinship()
     splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
     with Display() as display:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from semimech.data import Dataset
+    from semimech.pipeline import Source
 
 
 class Display:
@@ -50,6 +55,22 @@ class Display:
     def fit(self, label: str, done: int, total: int) -> None:
         """Move the bar of a set of runs."""
         self._move(label, done, total, unit="steps")
+
+    def reading(self, done: int, total: int) -> None:
+        """Move the bar of cells read."""
+        self._move("reading", done, total, unit="cells")
+
+    def read(self, source: Source) -> Dataset:
+        """Read a data set, with a bar and a word on what is missing if it is streamed."""
+        dataset = source.dataset(self.reading)
+        if "reading" in self._tasks:
+            self._progress.remove_task(self._tasks.pop("reading"))
+        if dataset.cells is None:
+            self.say(
+                f"{dataset.name} is larger than memory should hold and was streamed: no single cells are kept, so that scores of populations, "
+                'baselines of optimal transport and likelihood = "counts" are left out'
+            )
+        return dataset
 
     def cells(self, done: int, total: int) -> None:
         """Move the bar of cells written."""

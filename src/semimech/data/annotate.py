@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,12 @@ class Annotation:
     columns: dict[str, str]
     genes: tuple[str, ...]
     findings: tuple[CheckFinding, ...]
+
+    def take(self, rows: Int[np.ndarray, " kept"]) -> Annotation:
+        """That of only these cells, with the conditions that they have."""
+        kept, condition = np.unique(self.condition[rows], return_inverse=True)
+        conditions = tuple(self.conditions[i] for i in kept)
+        return replace(self, conditions=conditions, condition=condition, batch=self.batch[rows])
 
 
 def annotate(obs: pd.DataFrame, var: pd.DataFrame, keys: Keys) -> tuple[Annotation | None, tuple[CheckFinding, ...]]:
@@ -195,8 +201,9 @@ def read_batches(column: pd.Series | None, n_cells: int) -> tuple[tuple[str, ...
     """Names of the batches and the index of each cell's batch; one batch without a column."""
     if column is None:
         return ("all",), np.zeros(n_cells, dtype=int)
-    codes, names = pd.factorize(column.astype(object).astype(str), sort=True)
-    return tuple(map(str, names)), codes.astype(int)
+    codes, values = pd.factorize(column)
+    names, places = np.unique(np.array(list(map(str, values)), dtype=object), return_inverse=True)
+    return tuple(map(str, names)), places[codes].astype(int)
 
 
 def make_system(

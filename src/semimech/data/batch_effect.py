@@ -70,19 +70,49 @@ def estimate_batch_effect(
     n_batches
         Number of batches.
     """
-    n_genes = values.shape[1]
-    has_enough = np.bincount(batch, minlength=n_batches) >= MIN_CONTROLS
-    kept = np.flatnonzero(has_enough[batch])
-    pairs, group = np.unique(np.stack([batch[kept], stratum[kept]]), axis=1, return_inverse=True)
+    pairs, group = np.unique(np.stack([batch, stratum]), axis=1, return_inverse=True)
     group = group.ravel()
+    return batch_effect_from_sums(
+        n=np.bincount(group).astype(float),
+        sums=group_sums(values, group, pairs.shape[1]),
+        squares=group_sums(values.power(2), batch, n_batches),
+        batch=pairs[0],
+        stratum=pairs[1],
+    )
+
+
+def batch_effect_from_sums(
+    *,
+    n: Float[np.ndarray, " group"],
+    sums: Float[np.ndarray, "group gene"],
+    squares: Float[np.ndarray, "batch gene"],
+    batch: Int[np.ndarray, " group"],
+    stratum: Int[np.ndarray, " group"],
+) -> BatchEffect:
+    """As `estimate_batch_effect`, from sums over unedited cells.
+
+    Parameters
+    ----------
+    n, sums
+        Number of cells, and sum of their values, in each group of cells of one batch and stratum.
+    squares
+        Sums of squared values by batch.
+    batch, stratum
+        Batch and stratum of each group; groups of one batch and stratum may stand apart.
+    """
+    n_batches, n_genes = squares.shape
+    has_enough = np.bincount(batch, weights=n, minlength=n_batches) >= MIN_CONTROLS
+    kept = np.flatnonzero(has_enough[batch])
     if n_batches < 2 or not len(kept):
         return _no_effect(n_batches, n_genes)
-    values = values[kept]
-    n = np.bincount(group).astype(float)
-    sums = group_sums(values, group, len(n))
+    pairs, group = np.unique(np.stack([batch[kept], stratum[kept]]), axis=1, return_inverse=True)
+    group = group.ravel()
+    n_cells = n[kept].sum()
+    n, parts = np.bincount(group, weights=n[kept]), sums[kept]
+    sums = np.zeros((len(n), n_genes))
+    np.add.at(sums, group, parts)
     mean = sums / n[:, None]
-    squares = np.asarray(values.power(2).sum(axis=0, dtype=np.float64)).ravel()
-    sigma2 = np.maximum(squares - (sums * mean).sum(axis=0), 0.0) / max(len(kept) - len(n), 1)
+    sigma2 = np.maximum(squares[has_enough].sum(axis=0) - (sums * mean).sum(axis=0), 0.0) / max(n_cells - len(n), 1)
 
     design = np.zeros((len(n), n_batches))
     design[np.arange(len(n)), pairs[0]] = 1.0

@@ -205,3 +205,19 @@ CHECKS: tuple[Callable[[Screen], Iterable[CheckFinding]], ...] = (
     check_silent_genes,
     check_duplicated_cells,
 )
+"""All checks, in the order in which they are told."""
+CHECKS_OF_VALUES: frozenset[Callable[[Screen], Iterable[CheckFinding]]] = frozenset(
+    {
+        check_control_movement,
+        check_on_target,
+        check_guide_agreement,
+        check_escapers,
+        check_depth,
+        check_mitochondria,
+        check_cell_cycle,
+        check_doublets,
+        check_silent_genes,
+        check_duplicated_cells,
+    }
+)
+"""Those that look at what was measured; the others only at what was done to cells."""

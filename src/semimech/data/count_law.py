@@ -94,7 +94,8 @@ def count_law(dataset: Dataset) -> CountLaw:
     rows = np.arange(0) if unit is None else np.flatnonzero(np.isfinite(unit))
     if cells is None or unit is None:
         raise DataError(
-            f"{dataset.name}: there are no counts of single cells; put raw counts into X or layers['counts']"
+            f"{dataset.name}: there are no counts of single cells; put raw counts into X or layers['counts'], and "
+            "read a file with streamed=False if it was so large that its cells were not kept"
         )
     counts, condition, batch = cells.counts(rows), cells.condition[rows], cells.batch[rows]
     groups = group_counts(counts, unit[rows], condition=condition, batch=batch)

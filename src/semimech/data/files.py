@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,21 +41,39 @@ def open_anndata(path: str | Path) -> ad.AnnData:
         If there is no such file, or it is truncated or of another format, or scanpy is needed and missing.
     """
     path = Path(path)
+    _, reader = _reader(path)
+    with explained(path), warnings.catch_warnings():
+        # What anndata warns of here, such as duplicated names, is a finding of ours later.
+        warnings.simplefilter("ignore")
+        return reader(path)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Say of whatever goes wrong within the block that a file is missing, or no readable one of its kind.
+
+    Raises
+    ------
+    DataError
+        In place of any other error; if the file is missing, before the block.
+    """
     if not path.exists():
         near = [p.name for p in sorted(path.parent.glob("*.h5ad"))] if path.parent.is_dir() else []
         raise DataError(f"{path}: no such file. Files of that kind in the folder: {listed(near) or 'none'}")
-    kind, reader = _reader(path)
+    kind = kind_of(path)
     try:
-        with warnings.catch_warnings():
-            # What anndata warns of here, such as duplicated names, is a finding of ours later.
-            warnings.simplefilter("ignore")
-            return reader(path)
+        yield
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 - anndata, h5py and zarr raise many classes for a broken file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         mend = "Write it again with adata.write_h5ad(path), or fetch it again if it was downloaded"
         raise DataError(f"{path}: not a readable {kind}: truncated or of another format ({reason}). {mend}") from None
+
+
+def kind_of(path: Path) -> str:
+    """What a file or folder is, in words, by its name."""
+    return _reader(path)[0]
 
 
 def _reader(path: Path) -> tuple[str, Callable[[Path], ad.AnnData]]:

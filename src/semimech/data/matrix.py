@@ -159,8 +159,7 @@ def _from_counts(
             ),
         )
     unit = TARGET_SUM / total
-    observed = counts.copy()
-    observed.data = np.log1p(counts.data * np.repeat(unit, np.diff(counts.indptr))).astype(np.float32)
+    observed = observe(counts, unit)
     note = passed("scale of X", f"counts in {source}, median depth {np.median(total):.0f}; observed as log1p CP10k")
     return Measurement(
         observed=observed,
@@ -170,6 +169,12 @@ def _from_counts(
         source=f"counts in {source}",
         findings=(*notes, note),
     ), ()
+
+
+def observe(counts: sp.csr_matrix, unit: Float[np.ndarray, " cell"]) -> sp.csr_matrix:
+    """``log1p(counts · unit)``, rounded to single precision."""
+    observed = np.log1p(counts.data * np.repeat(unit, np.diff(counts.indptr))).astype(np.float32)
+    return sp.csr_matrix((observed, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def _from_logarithms(

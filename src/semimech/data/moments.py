@@ -11,6 +11,12 @@ from jaxtyping import Float, Int
 from semimech.data.batch_effect import BatchEffect, group_sums
 from semimech.data.dataset import ControlMoments
 
+HALVES_SEED = 0
+"""Seed of the split of cells into halves, fixed so that reading a file twice gives the same data set."""
+MAX_MOMENT_GENES = 6000
+"""Most genes for which the covariance of controls is formed; a larger one would not fit into memory."""
+MAX_MOMENT_CELLS = 20_000
+"""Most controls whose covariance is formed: with more, its sampling error is below one percent, and it costs more than reading them."""
 PRIOR_CELLS = 4.0
 """Weight of the variance pooled over conditions in that of one condition, in cells."""
 VARIANCE_FLOOR = 0.05
@@ -67,54 +73,73 @@ def condition_moments(
     rng
         Draws the halves.
     """
-    shape = (n_conditions, values.shape[1])
-    n_in = np.zeros((n_conditions, len(effect.offset)))
-    np.add.at(n_in, (condition, batch), 1.0)
-    n = n_in.sum(axis=1)
     sums = group_sums(values, condition, n_conditions)
     squares = group_sums(values.power(2), condition, n_conditions)
     if effect.offset.any():
         for b in range(len(effect.offset)):
             rows = np.flatnonzero(batch == b)
             squares -= 2 * effect.offset[b] * group_sums(values[rows], condition[rows], n_conditions)
-        squares += n_in @ effect.offset**2
-        sums -= n_in @ effect.offset
-    mean = sums / n[:, None]
-    scatter = np.maximum(squares - n[:, None] * mean**2, 0.0)
-    pooled = scatter.sum(axis=0) / max(n.sum() - n_conditions, 1.0)
-    variance = (scatter + PRIOR_CELLS * pooled) / (n[:, None] - 1 + PRIOR_CELLS)
-    left = (n_in / n[:, None]) ** 2 @ effect.variance
-    return ConditionMoments(
-        mean=mean,
-        standard_error=np.sqrt(variance / n[:, None] + left).reshape(shape),
-        n_cells=n.astype(np.int64),
-        halves=_halves(values, condition=condition, batch=batch, effect=effect, n_conditions=n_conditions, rng=rng),
+    code = half_of(condition, n_conditions, rng) * n_conditions + condition
+    n_half = np.zeros((2 * n_conditions, len(effect.offset)))
+    np.add.at(n_half, (code, batch), 1.0)
+    return moments_from_sums(
+        n_in=n_half.reshape(2, n_conditions, -1),
+        sums=sums,
+        squares=squares,
+        halves=group_sums(values, code, 2 * n_conditions).reshape(2, n_conditions, -1),
+        effect=effect,
     )
 
 
-def _halves(
-    values: sp.csr_matrix,
-    *,
-    condition: np.ndarray,
-    batch: np.ndarray,
-    effect: BatchEffect,
-    n_conditions: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Means of two halves: cells in random order within each condition, taken alternately."""
+def half_of(
+    condition: Int[np.ndarray, " cell"], n_conditions: int, rng: np.random.Generator
+) -> Int[np.ndarray, " cell"]:
+    """Which half each cell is in, 0 or 1: cells in random order within each condition, taken alternately."""
     order = np.lexsort((rng.random(len(condition)), condition))
     n = np.bincount(condition, minlength=n_conditions)
     position = np.arange(len(order)) - np.repeat(np.cumsum(n) - n, n)
     half = np.empty(len(order), dtype=int)
     half[order] = position % 2
-    code = half * n_conditions + condition
-    n_in = np.zeros((2 * n_conditions, len(effect.offset)))
-    np.add.at(n_in, (code, batch), 1.0)
-    sums = group_sums(values, code, 2 * n_conditions) - n_in @ effect.offset
+    return half
+
+
+def moments_from_sums(
+    *,
+    n_in: Float[np.ndarray, "2 condition batch"],
+    sums: Float[np.ndarray, "condition gene"],
+    squares: Float[np.ndarray, "condition gene"],
+    halves: Float[np.ndarray, "2 condition gene"],
+    effect: BatchEffect,
+) -> ConditionMoments:
+    """As `condition_moments`, from sums over cells.
+
+    Parameters
+    ----------
+    n_in
+        Cells of each half, condition and batch.
+    sums, halves
+        Sums of values, and of either half, batch effects still in them.
+    squares
+        Sums of squared values, less twice each value times the offset of its batch.
+    effect
+        Batch effects to remove.
+    """
+    n_cells = n_in.sum(axis=0)
+    n = n_cells.sum(axis=1)
+    mean = (sums - n_cells @ effect.offset) / n[:, None]
+    scatter = np.maximum(squares + n_cells @ effect.offset**2 - n[:, None] * mean**2, 0.0)
+    pooled = scatter.sum(axis=0) / max(n.sum() - len(n), 1.0)
+    variance = (scatter + PRIOR_CELLS * pooled) / (n[:, None] - 1 + PRIOR_CELLS)
+    left = (n_cells / n[:, None]) ** 2 @ effect.variance
     with np.errstate(invalid="ignore", divide="ignore"):
-        halves = (sums / n_in.sum(axis=1)[:, None]).reshape(2, n_conditions, -1)
-    halves[:, n < 2] = np.nan
-    return halves
+        means = (halves - n_in @ effect.offset) / n_in.sum(axis=2)[:, :, None]
+    means[:, n < 2] = np.nan
+    return ConditionMoments(
+        mean=mean,
+        standard_error=np.sqrt(variance / n[:, None] + left),
+        n_cells=n.astype(np.int64),
+        halves=means,
+    )
 
 
 def control_moments(
@@ -144,22 +169,52 @@ def control_moments(
     kept = np.flatnonzero(np.isfinite(unit))
     _, group = np.unique(group[kept], return_inverse=True)
     n = np.bincount(group).astype(float)
-    degrees = len(kept) - len(n)
-    if degrees < 1:
+    if len(kept) == len(n):
         return None
     counts, unit = counts[kept].astype(np.float64), unit[kept]
-    expression = sp.diags_array(unit) @ counts
-    mean = np.asarray(expression.sum(axis=0)).ravel() / len(kept)
+    expression = sp.csr_matrix(sp.diags_array(unit) @ counts)
+    cross = np.zeros((counts.shape[1], counts.shape[1]))
+    for start in range(0, len(kept), _BLOCK):
+        block = expression[start : start + _BLOCK].toarray()
+        cross += block.T @ block
+    return control_moments_from_sums(
+        n=n,
+        sums=group_sums(expression, group, len(n)),
+        cross=cross,
+        noise=np.asarray((sp.diags_array(unit**2) @ counts).sum(axis=0)).ravel(),
+    )
+
+
+def control_moments_from_sums(
+    *,
+    n: Float[np.ndarray, " group"],
+    sums: Float[np.ndarray, "group gene"],
+    cross: Float[np.ndarray, "gene gene"],
+    noise: Float[np.ndarray, " gene"],
+) -> ControlMoments | None:
+    """As `control_moments`, from sums over unedited cells.
+
+    Parameters
+    ----------
+    n, sums
+        Cells of each group, at least one, and sums of their expression, counts times unit.
+    cross
+        Sum of products of the expression of two genes; it is overwritten.
+    noise
+        Sum of counts times the squared unit.
+    """
+    n_cells = n.sum()
+    degrees = n_cells - len(n)
+    if degrees < 1:
+        return None
+    mean = sums.sum(axis=0) / n_cells
     is_measured = mean > 0
     safe = np.where(is_measured, mean, 1.0)
-    relative = sp.csr_matrix(expression @ sp.diags_array(1 / safe))
-    centre = group_sums(relative, group, len(n))
-    cross = np.zeros((len(mean), len(mean)))
-    for start in range(0, len(kept), _BLOCK):
-        block = relative[start : start + _BLOCK].toarray()
-        cross += block.T @ block
-    covariance = (cross - (centre / n[:, None]).T @ centre) / degrees
-    raw = np.where(is_measured, np.diag(covariance), 1.0)
-    noise = np.asarray((sp.diags_array(unit**2) @ counts).sum(axis=0)).ravel() / len(kept) / safe**2
-    np.fill_diagonal(covariance, np.maximum(raw - noise, VARIANCE_FLOOR * raw))
-    return ControlMoments(covariance=covariance, noise=noise, n_cells=len(kept))
+    cross -= (sums / n[:, None]).T @ sums
+    cross /= degrees
+    cross /= safe
+    cross /= safe[:, None]
+    raw = np.where(is_measured, np.diag(cross), 1.0)
+    share = noise / n_cells / safe**2
+    np.fill_diagonal(cross, np.maximum(raw - share, VARIANCE_FLOOR * raw))
+    return ControlMoments(covariance=cross, noise=share, n_cells=int(n_cells))

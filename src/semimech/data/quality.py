@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 
 from semimech._errors import ConfigError, DataError
 from semimech._h5ad import write_h5ad
-from semimech.data.checks import CHECKS
+from semimech.data.checks import CHECKS, CHECKS_OF_VALUES
 from semimech.data.curation.fix import changes, curate
 from semimech.data.curation.measures import condition_quality
 from semimech.data.files import open_anndata
 from semimech.data.findings import CheckFinding, failed, findings_table, passed
+from semimech.data.sampled import read_sample
 from semimech.data.schema import Keys
 from semimech.data.screen import read_screen
+from semimech.data.stream import Progress, is_large
 from semimech.experiment import Compound
 
 
@@ -92,7 +95,7 @@ def check(
     return examine(data, keys).findings
 
 
-def examine(data: ad.AnnData | str | Path, keys: Keys) -> Examination:
+def examine(data: ad.AnnData | str | Path, keys: Keys, *, progress: Progress | None = None) -> Examination:
     """Check a data set and measure its conditions, in one reading.
 
     Parameters
@@ -101,7 +104,12 @@ def examine(data: ad.AnnData | str | Path, keys: Keys) -> Examination:
         An ``.h5ad`` file, a ``.zarr`` folder, or the object itself.
     keys
         How columns are to be read.
+    progress
+        Called with the cells read and all cells, after each block of a file that is too large to be read as a whole. Of such a
+        file, values are looked at in a sample of cells, and each finding from them says so.
     """
+    if not isinstance(data, ad.AnnData) and is_large(Path(data)):
+        return _examine_large(Path(data), keys, progress)
     try:
         adata = data if isinstance(data, ad.AnnData) else open_anndata(data)
     except DataError as error:
@@ -116,6 +124,30 @@ def examine(data: ad.AnnData | str | Path, keys: Keys) -> Examination:
         return Examination(findings=findings_table(findings))
     findings += [*screen.findings, *(finding for check in CHECKS for finding in check(screen))]
     return Examination(findings=findings_table(findings), conditions=condition_quality(screen))
+
+
+def _examine_large(path: Path, keys: Keys, progress: Progress | None) -> Examination:
+    try:
+        screens, faults = read_sample(path, keys, progress=progress)
+    except DataError as error:
+        return Examination(findings=findings_table([failed("readable file", str(error), mend="")]))
+    if screens is None:
+        return Examination(findings=findings_table(faults))
+    whole, some = screens
+    n = len(some.annotation.condition)
+    findings = [
+        passed(
+            "readable file", f"{len(whole.annotation.condition)} cells × {len(whole.annotation.genes)} genes, streamed"
+        ),
+        *whole.findings,
+    ]
+    for check in CHECKS:
+        if check in CHECKS_OF_VALUES:
+            findings += [replace(each, evidence=f"{each.evidence} (in a sample of {n} cells)") for each in check(some)]
+        else:
+            findings += check(whole)
+    conditions = condition_quality(some).assign(cells=np.bincount(whole.annotation.condition))
+    return Examination(findings=findings_table(findings), conditions=conditions)
 
 
 def write_curated(path: str | Path, out: str | Path, keys: Keys) -> pd.DataFrame:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +13,13 @@ from semimech._errors import DataError, raise_faults
 from semimech.data.batch_effect import BatchEffect, estimate_batch_effect
 from semimech.data.dataset import Cells, ControlMoments, Dataset
 from semimech.data.files import open_anndata
-from semimech.data.moments import condition_moments, control_moments
+from semimech.data.fingerprint import Fingerprint
+from semimech.data.moments import HALVES_SEED, condition_moments, control_moments
 from semimech.data.schema import Keys
 from semimech.data.screen import Screen, read_screen
+from semimech.data.stream import is_large, stream
+from semimech.data.sums import moment_cells
 from semimech.experiment import Compound
-
-HALVES_SEED = 0
-"""Seed of the split of cells into halves, fixed so that reading a file twice gives the same data set."""
-MAX_MOMENT_GENES = 6000
-"""Most genes for which the covariance of controls is formed; a larger one would not fit into memory."""
 
 
 def read(
@@ -42,6 +39,8 @@ def read(
     experiments: str | Path | None = None,
     min_cells: int | None = None,
     compounds: str | Path | Sequence[Compound] = (),
+    streamed: bool | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Read a perturbation data set from a file.
 
@@ -74,6 +73,12 @@ def read(
     compounds
         What compounds do: path of a ``compounds.tsv``, or records. They are dosed by ``experiments.tsv``, or named as
         perturbations with their dose in ``obs["dose_value"]``.
+    streamed
+        Whether to go through the file block by block and keep no cells: the same means, errors, halves and moments, in memory
+        that does not grow with the number of cells, see `semimech.data.stream.stream`. By default if the matrix is larger than
+        `semimech.data.stream.STREAM_FROM` and can be streamed.
+    progress
+        Called with the cells read and all cells, after each block of a file that is streamed.
 
     Returns
     -------
@@ -85,8 +90,7 @@ def read(
     DataError
         Listing every fault of the file, each with its mend.
     """
-    return dataset_from_anndata(
-        open_anndata(path),
+    keys = Keys(
         perturbation_key=perturbation_key,
         control=control,
         time_key=time_key,
@@ -100,9 +104,12 @@ def read(
         start=start,
         experiments=experiments,
         min_cells=min_cells,
-        compounds=compounds,
-        name=Path(path).stem,
+        compounds=compounds if isinstance(compounds, str | Path) else tuple(compounds),
     )
+    path = Path(path)
+    if is_large(path) if streamed is None else streamed:
+        return stream(path, keys, name=path.stem, progress=progress)
+    return _read_whole(open_anndata(path), keys, name=path.stem)
 
 
 def dataset_from_anndata(
@@ -158,6 +165,10 @@ def dataset_from_anndata(
         min_cells=min_cells,
         compounds=compounds if isinstance(compounds, str | Path) else tuple(compounds),
     )
+    return _read_whole(adata, keys, name=name)
+
+
+def _read_whole(adata: ad.AnnData, keys: Keys, *, name: str) -> Dataset:
     screen, faults = read_screen(adata, keys)
     raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])
     if screen is None:
@@ -216,19 +227,14 @@ def _control_moments(screen: Screen) -> ControlMoments | None:
     """Moments of unedited cells that never left the maintenance medium, centred by batch and time."""
     counts, unit = screen.measurement.counts, screen.measurement.unit
     annotation = screen.annotation
-    is_stationary = np.array([c.is_control and c.media == (None,) for c in annotation.conditions])
-    rows = np.flatnonzero(is_stationary[annotation.condition])
-    if counts is None or unit is None or not len(rows) or counts.shape[1] > MAX_MOMENT_GENES:
+    rows = moment_cells(annotation, len(annotation.genes))
+    if counts is None or unit is None or not len(rows):
         return None
     group = annotation.condition[rows] * len(annotation.batches) + annotation.batch[rows]
     return control_moments(counts[rows], unit[rows], group=group)
 
 
 def _fingerprint(screen: Screen) -> str:
-    """Hash of genes, values, conditions and batches."""
-    digest = hashlib.sha256()
-    values = screen.measurement.observed
-    digest.update(repr((screen.annotation.genes, screen.annotation.conditions, values.shape)).encode())
-    for array in (values.data, values.indices, values.indptr, screen.annotation.condition, screen.annotation.batch):
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    fingerprint = Fingerprint(len(screen.annotation.genes))
+    fingerprint.add(screen.measurement.observed)
+    return fingerprint.of(screen.annotation)

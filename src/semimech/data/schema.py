@@ -70,7 +70,9 @@ class Keys:
 
 def missing_values(column: pd.Series) -> str:
     """Describe missing or empty values of a column."""
-    missing = column.isna() | (column.astype(object).astype(str).str.strip() == "")
+    codes, values = pd.factorize(column)
+    is_blank = np.array([str(value).strip() == "" for value in values] + [True])
+    missing = pd.Series(is_blank[codes], index=column.index)
     if not missing.any():
         return ""
     rows = column.index[missing.to_numpy()]

@@ -53,15 +53,11 @@ class Screen:
     @property
     def comparison(self) -> Int[np.ndarray, " cell"]:
         """Index of what each cell must share with its controls beside the batch."""
-        system = self.annotation.system
-        keys = [system.comparison(condition) for condition in self.annotation.conditions]
-        index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-        return np.array([index[key] for key in keys])[self.annotation.condition]
+        return comparisons(self.annotation)[self.annotation.condition]
 
     def take(self, rows: Int[np.ndarray, " kept"]) -> Screen:
         """The screen with only these cells, and the conditions that they have."""
-        measurement, annotation = self.measurement, self.annotation
-        kept, condition = np.unique(annotation.condition[rows], return_inverse=True)
+        measurement = self.measurement
         return replace(
             self,
             measurement=replace(
@@ -70,12 +66,7 @@ class Screen:
                 counts=None if measurement.counts is None else measurement.counts[rows],
                 unit=None if measurement.unit is None else measurement.unit[rows],
             ),
-            annotation=replace(
-                annotation,
-                conditions=tuple(annotation.conditions[i] for i in kept),
-                condition=condition,
-                batch=annotation.batch[rows],
-            ),
+            annotation=self.annotation.take(rows),
             guides=None if self.guides is None else self.guides.take(rows),
         )
 
@@ -97,19 +88,9 @@ def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[Che
     """
     if 0 in adata.shape:
         return None, read_matrix(adata)[1]
-    join = annotate if keys.experiments is None else annotate_by_experiment
-    annotation, faults = join(adata.obs, adata.var, keys)
-    measurement, matrix_faults = read_matrix(adata)
-    names = [] if annotation is None else list(annotation.genes)
-    faults = (
-        *matrix_faults,
-        *_duplicates("gene names", names or list(map(str, adata.var_names)), "adata.var_names_make_unique()"),
-        *_duplicates("cell names", list(map(str, adata.obs_names)), "adata.obs_names_make_unique()"),
-        *faults,
-    )
-    if annotation is not None:
-        faults += _small_conditions(annotation, keys.min_cells)
-        faults += _unknown_start(annotation)
+    measurement, faults = read_matrix(adata)
+    annotation, others = read_annotation(adata.obs, adata.var, keys)
+    faults += others
     if faults or annotation is None or measurement is None:
         return None, faults
     screen = Screen(
@@ -117,10 +98,41 @@ def read_screen(adata: ad.AnnData, keys: Keys) -> tuple[Screen | None, tuple[Che
         measurement=measurement,
         var_names=tuple(map(str, adata.var_names)),
         findings=(*measurement.findings, *annotation.findings),
-        doses=_doses(adata.obs, annotation),
+        doses=largest_doses(adata.obs, annotation),
         guides=read_guides(adata.obs),
     )
     return _drop_small(screen, keys.min_cells), ()
+
+
+def read_annotation(
+    obs: pd.DataFrame, var: pd.DataFrame, keys: Keys
+) -> tuple[Annotation | None, tuple[CheckFinding, ...]]:
+    """Read what was done to cells, without what was measured of them.
+
+    Returns
+    -------
+    tuple
+        The annotation, ``None`` if it cannot be read, and all faults.
+    """
+    join = annotate if keys.experiments is None else annotate_by_experiment
+    annotation, found = join(obs, var, keys)
+    genes = var.index if annotation is None else pd.Index(annotation.genes)
+    faults = (
+        *_duplicates("gene names", genes, "adata.var_names_make_unique()"),
+        *_duplicates("cell names", obs.index, "adata.obs_names_make_unique()"),
+        *found,
+    )
+    if annotation is not None:
+        faults += _small_conditions(annotation, keys.min_cells)
+        faults += _unknown_start(annotation)
+    return annotation, faults
+
+
+def comparisons(annotation: Annotation) -> Int[np.ndarray, " condition"]:
+    """Index of what cells of each condition must share with their controls beside the batch."""
+    keys = [annotation.system.comparison(condition) for condition in annotation.conditions]
+    index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return np.array([index[key] for key in keys])
 
 
 def describe(condition: Condition) -> str:
@@ -130,18 +142,18 @@ def describe(condition: Condition) -> str:
     return f"{condition.perturbation}{medium}{time}"
 
 
-def _doses(obs: pd.DataFrame, annotation: Annotation) -> int:
+def largest_doses(obs: pd.DataFrame, annotation: Annotation) -> int:
+    """Largest number of different doses within one condition; 0 where none are given."""
     column = recognise(field("obs", "dose_value"), [str(c) for c in obs.columns])
     if column is None:
         return 0
     return int(obs[column].astype(str).groupby(annotation.condition).nunique().max())
 
 
-def _duplicates(what: str, names: list[str], call: str) -> tuple[CheckFinding, ...]:
-    unique, counts = np.unique(np.array(names, dtype=object), return_counts=True)
-    repeated = unique[counts > 1]
-    if not len(repeated):
+def _duplicates(what: str, names: pd.Index, call: str) -> tuple[CheckFinding, ...]:
+    if names.is_unique:
         return ()
+    repeated = sorted(set(map(str, names[names.duplicated()])))
     mend = f"make them unique, for instance with {call}"
     return (failed(what, f"{what} that stand more than once: {listed(repeated)}", mend=mend),)
 
@@ -169,15 +181,19 @@ def _unknown_start(annotation: Annotation) -> tuple[CheckFinding, ...]:
 
 
 def _drop_small(screen: Screen, min_cells: int | None) -> Screen:
-    if min_cells is None:
-        return screen
-    n = np.bincount(screen.annotation.condition)
-    small = n < min_cells
+    rows, findings = large_enough(screen.annotation, min_cells)
+    return replace(screen.take(rows), findings=(*screen.findings, *findings)) if findings else screen
+
+
+def large_enough(
+    annotation: Annotation, min_cells: int | None
+) -> tuple[Int[np.ndarray, " kept"], tuple[CheckFinding, ...]]:
+    """Cells of conditions that are not too small, and what is to be said of those left out, if any are."""
+    n = np.bincount(annotation.condition)
+    small = n < (min_cells or 0)
+    rows = np.flatnonzero(~small[annotation.condition])
     if not small.any():
-        return screen
-    dropped = [describe(screen.annotation.conditions[i]) for i in np.flatnonzero(small)]
-    finding = passed(
-        "small conditions", f"{len(dropped)} conditions of fewer than {min_cells} cells left out: {listed(dropped)}"
-    )
-    screen = screen.take(np.flatnonzero(~small[screen.annotation.condition]))
-    return replace(screen, findings=(*screen.findings, finding))
+        return rows, ()
+    dropped = [describe(annotation.conditions[i]) for i in np.flatnonzero(small)]
+    evidence = f"{len(dropped)} conditions of fewer than {min_cells} cells left out: {listed(dropped)}"
+    return rows, (passed("small conditions", evidence),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,9 @@ class Source:
     complexes: tuple[Path, ...] = ()
     embeddings: tuple[Path, ...] = ()
 
-    def dataset(self) -> Dataset:
-        """Read the data set."""
-        return read(self.path, **self.keys)
+    def dataset(self, progress: Callable[[int, int], None] | None = None) -> Dataset:
+        """Read the data set; ``progress`` is told of cells read and all cells, if it is so large that it is streamed."""
+        return read(self.path, **self.keys, progress=progress)
 
     def examination(self) -> Examination:
         """Check the data set, and measure its conditions."""

@@ -1,0 +1,149 @@
+"""The measured matrix as it lies in a file, read block by block of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Int
+
+from semimech.data.files import explained
+from semimech.data.schema import field, recognise
+
+BLOCK = 1 << 20
+"""Stored values that are read together: so few that working memory is used again instead of being fetched from the system."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredMatrix:
+    """A matrix of cells by genes in an ``.h5ad`` file or ``.zarr`` folder that is open.
+
+    Parameters
+    ----------
+    path
+        The file.
+    place
+        Where it stands in it: ``X``, or ``layers['counts']``.
+    stored
+        Its group (sparse rows) or array (dense), of h5py or zarr.
+    start
+        Where each row begins, sparse rows only; ``None`` for a dense matrix.
+    shape
+        Cells and genes.
+    """
+
+    path: Path
+    place: str
+    stored: Any
+    start: Int[np.ndarray, " bound"] | None
+    shape: tuple[int, int]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes as it is, not compressed."""
+        if self.start is None:
+            return int(np.prod(self.shape)) * self.stored.dtype.itemsize
+        return int(self.start[-1]) * (self.stored["data"].dtype.itemsize + self.stored["indices"].dtype.itemsize)
+
+    def rows(self, first: int, last: int) -> sp.csr_matrix:
+        """Cells ``first`` to ``last``, the latter not among them.
+
+        Raises
+        ------
+        DataError
+            If the file turns out to be broken there.
+        """
+        with explained(self.path):
+            return self._rows(first, last)
+
+    def _rows(self, first: int, last: int) -> sp.csr_matrix:
+        if self.start is None:
+            return sp.csr_matrix(np.asarray(self.stored[first:last]))
+        part = slice(int(self.start[first]), int(self.start[last]))
+        values, genes = np.asarray(self.stored["data"][part]), np.asarray(self.stored["indices"][part])
+        bounds = self.start[first : last + 1] - part.start
+        block = sp.csr_matrix((values, genes, bounds), shape=(last - first, self.shape[1]))
+        block.sum_duplicates()
+        return block
+
+    def blocks(self) -> Iterator[tuple[slice, sp.csr_matrix]]:
+        """All cells in order, as many together as hold `BLOCK` values; the next block is read while one is worked on."""
+        bounds = self._bounds()
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self.rows, bounds[0], bounds[1])
+            for i, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+                block = ahead.result()
+                if i + 2 < len(bounds):
+                    ahead = reader.submit(self.rows, last, bounds[i + 2])
+                yield slice(first, last), block
+
+    def _bounds(self) -> list[int]:
+        """First cell of each block, and the number of cells."""
+        if self.start is None:
+            chunk = (self.stored.chunks or (1,))[0]
+            step = max(BLOCK // self.shape[1] // chunk, 1) * chunk
+            return [*range(0, self.shape[0], step), self.shape[0]]
+        bounds = [0]
+        while bounds[-1] < self.shape[0]:
+            last = int(np.searchsorted(self.start, self.start[bounds[-1]] + BLOCK, side="right")) - 1
+            bounds.append(min(max(last, bounds[-1] + 1), self.shape[0]))
+        return bounds
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The root group of an ``.h5ad`` file or ``.zarr`` folder.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it is truncated or of another format.
+    """
+    with ExitStack() as stack:
+        with explained(path):
+            if path.is_dir():
+                import zarr
+
+                root: Any = zarr.open_group(path, mode="r")
+            else:
+                root = stack.enter_context(h5py.File(path))
+        yield root
+
+
+def stored_matrices(root: Any, path: Path) -> tuple[StoredMatrix | str | None, StoredMatrix | str | None]:
+    """``X`` and the layer of counts of a file; in words where it cannot be read by cells, ``None`` where there is none.
+
+    Raises
+    ------
+    DataError
+        If the file turns out to be broken.
+    """
+    with explained(path):
+        layers = root["layers"] if "layers" in root else {}
+        layer = recognise(field("layers", "counts"), list(layers))
+        x = _matrix(root["X"], "X", path) if "X" in root else None
+        return x, None if layer is None else _matrix(layers[layer], f"layers[{layer!r}]", path)
+
+
+def _matrix(stored: Any, place: str, path: Path) -> StoredMatrix | str | None:
+    attributes = dict(stored.attrs)
+    encoding = attributes.get("encoding-type")
+    if encoding == "null":
+        return None
+    if encoding == "csr_matrix":
+        n_cells, n_genes = map(int, attributes["shape"])
+        start = np.asarray(stored["indptr"][:]).astype(np.int64)
+        return StoredMatrix(path=path, place=place, stored=stored, start=start, shape=(n_cells, n_genes))
+    if encoding in ("array", None) and len(getattr(stored, "shape", ())) == 2:
+        n_cells, n_genes = map(int, stored.shape)
+        return StoredMatrix(path=path, place=place, stored=stored, start=None, shape=(n_cells, n_genes))
+    if encoding == "csc_matrix":
+        return f"{place} is stored by genes (csc), not by cells"
+    return f"{place} is stored as {encoding or 'something unknown'}, neither sparse rows (csr) nor dense"
