@@ -242,8 +242,10 @@ def _advance(
         safe, is_lost = state.safe.after(flat, value + sum(terms.values()))
         optimiser = jax.tree.map(lambda leaf: jnp.where(is_lost, jnp.zeros_like(leaf), leaf), optimiser)
         model, noise = unravel(jnp.where(is_lost, safe.point, flat - safe.share * rate * pace * update))
-        history = jnp.asarray(state.history).at[state.step].set(
-            jnp.stack([{**terms, "steady state": value}[name] for name in TERMS])
+        history = (
+            jnp.asarray(state.history)
+            .at[state.step]
+            .set(jnp.stack([{**terms, "steady state": value}[name] for name in TERMS]))
         )
         step = state.step + 1
         return TrainState(model=model, noise=noise, optimiser=optimiser, safe=safe, step=step, history=history)

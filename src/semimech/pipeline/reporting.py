@@ -50,6 +50,7 @@ def make_report(source: Source, dataset: Dataset, out: Path, *, command: str) ->
         settings=format_config(model.record.config),
         versions=package_versions(),
         assumptions=model.assumptions,
+        evidence=model.findings,
         notes=model.record.notes,
         models=tuple(name for name in NAMES.values() if name in set(scores.get("predictor", []))),
         parts=decompose(model, [c for c in model.training if not c.is_control]),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions import Assumption
+from semimech.assumptions.diagnostics import Finding
 from semimech.data import Dataset
 from semimech.interpret import PARTS
 from semimech.report.summary import summarise
@@ -105,6 +106,8 @@ class ReportContent:
         Package versions.
     assumptions
         What the reported model takes for granted.
+    evidence
+        What the data say of assumptions.
     notes
         Plain sentences: what was chosen, and why.
     models
@@ -148,6 +151,7 @@ class ReportContent:
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
     budget: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evidence: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         faults = []
