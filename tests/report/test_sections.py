@@ -220,7 +220,7 @@ def test_assumptions_are_stated_in_full(content):
         STATIONARY_CONTROLS.statement,
         STATIONARY_CONTROLS.equation,
     )
-    assert table.rows[0][3:] == (STATIONARY_CONTROLS.breaks, STATIONARY_CONTROLS.arm)
+    assert table.rows[0][3:] == ("–", STATIONARY_CONTROLS.breaks, STATIONARY_CONTROLS.arm)
 
 
 def test_what_is_needed_to_do_it_again_is_there(content):

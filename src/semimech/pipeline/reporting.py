@@ -43,6 +43,7 @@ def make_report(source: Source, dataset: Dataset, out: Path, *, command: str) ->
         comparisons=_read_table(out / "comparisons.tsv"),
         held_out=_read_table(out / "held_out.parquet"),
         budget=_read_table(out / "error_budget.tsv"),
+        sensitivity=_read_table(out / "sensitivity.tsv"),
         history=model.record.history,
         selection=model.record.selection,
         trajectories=predict_courses(model, dataset),

@@ -47,6 +47,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "trajectories": ("perturbation", "hours", "gene", "predicted", "lower", "upper"),
     "network": ("source", "target", "weight"),
     "budget": ("split", "coverage", "part", "estimate", "lower", "upper", "share", "n_conditions", "n_edits"),
+    "sensitivity": (
+        *("split", "assumption", "change", "how", "saved", "saved_lower", "saved_upper"),
+        *("shift", "shift_lower", "shift_upper", "outside", "n_conditions", "n_edits"),
+    ),
     "counts": ("condition", "gene", "count", "observed", "negative binomial", "Poisson", "lower", "upper"),
     "parts": ("perturbation", "gene", "change", *PARTS),
     "half_lives": (
@@ -122,6 +126,8 @@ class ReportContent:
         What the fit says of single counts, from `semimech.pipeline.predictive`; empty for fits on pseudobulks.
     budget
         What the held-out error is made of, the table of `semimech.evaluate.ErrorBudget`.
+    sensitivity
+        What moves with each assumption, the table of `semimech.evaluate.Sensitivity`.
 
     Raises
     ------
@@ -152,6 +158,7 @@ class ReportContent:
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
     budget: pd.DataFrame = field(default_factory=pd.DataFrame)
     evidence: tuple[Finding, ...] = ()
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         faults = []
