@@ -14,9 +14,9 @@ from semimech.experiment import Condition, parse_experiment
 BROKEN = (
     "control stationarity",
     "settled at harvest",
-    "commuting order",
     "additive combinations",
     "medium-independent effect",
+    "acyclic regulation",
 )
 EDITS = ("G0", "G1", "G2", "G3")
 N_GENES = 10
@@ -33,11 +33,14 @@ class World:
 
     ======================  ==============================================================================================================
     control stationarity    ``G8`` starts at 0.2, rises with a half-life of 30 hours, and drives the others
-    settled at harvest      ``G4`` to ``G7`` have half-lives of 25 to 40 hours
-    commuting order         ``G9`` (half-life 100 hours) grows in the medium unless an edit is there, so that it keeps what happened before
+    settled at harvest      ``G4`` to ``G7`` have half-lives of 25 to 40 hours; nothing is done in two orders, which would differ too
     additive combinations   production of ``G4`` to ``G7`` ends at a floor that one edit comes near to
     medium-independent      ``G4`` to ``G7`` are off in the maintenance medium, where edits cannot take anything from them
+    acyclic regulation      ``G0`` and ``G1`` drive each other, ``G2`` and ``G3`` repress each other
     ======================  ==============================================================================================================
+
+    No world breaks the commuting of order alone: where every context has one attractor and cells have settled, they end in that of
+    the last context whatever came before, so order shows only in cells that have not settled, or between two attractors.
     """
 
     broken: str | None
@@ -60,8 +63,8 @@ class World:
             half_life[8], start[8] = 30.0, 0.2
             weight[4:8, 8] = drive
             start[4:8] += drive * (start[8] - 1.0)
-        if self.broken == "commuting order":
-            half_life[9] = 100.0
+        if self.broken == "acyclic regulation":
+            weight[0, 1], weight[1, 0], weight[2, 3], weight[3, 2] = rng.uniform(0.4, 0.6, 4) * [1, 1, -1, -1]
         if self.broken == "medium-independent effect":
             start[4:8] = 0.3
         rate = np.log(2.0) / half_life
@@ -73,8 +76,6 @@ class World:
                 made[4:8] = np.maximum(1.0 - lost, 0.05) + in_medium[4:8] * medium
             if self.broken == "medium-independent effect":
                 made[4:8] = 0.3 + medium * np.maximum(1.5 - 1.2 * lost, 0.0)
-            if self.broken == "commuting order":
-                made[9] = 1.0 + 5.0 * medium * max(1.0 - float(lost[0]), 0.0)
             return rate * (made - z)
 
         found = []
@@ -93,20 +94,21 @@ class World:
         return np.array(found)
 
 
-def conditions() -> list[Condition]:
-    """Single edits at two times, in two media and both orders; all pairs; unedited cells beside each."""
+def conditions(*, has_orders: bool) -> list[Condition]:
+    """Single edits at two times and in two media, in both orders or not; all pairs; unedited cells beside each."""
     edit = {g: f"edit {g} crispri {_EFFICACY}" for g in EDITS}
     said = ["wait 24h", "wait 48h", "medium M > wait 24h", "medium M > wait 48h", "wait 24h > medium M > wait 24h"]
     for g in EDITS:
         said += [f"{edit[g]} > wait 24h", f"{edit[g]} > wait 48h", f"medium M > {edit[g]} > wait 48h"]
-        said += [f"{edit[g]} > wait 24h > medium M > wait 24h", f"medium M > wait 24h > {edit[g]} > wait 24h"]
+        if has_orders:
+            said += [f"{edit[g]} > wait 24h > medium M > wait 24h", f"medium M > wait 24h > {edit[g]} > wait 24h"]
     said += [f"{edit[a]} > {edit[b]} > wait 48h" for i, a in enumerate(EDITS) for b in EDITS[i + 1 :]]
     return [parse_experiment(f"{text} > harvest").conditions["harvest"] for text in said]
 
 
 def make_data(world: World) -> Dataset:
     """What is measured of a world; unedited cells are declared to move, so that nothing is taken for granted."""
-    made = conditions()
+    made = conditions(has_orders=world.broken != "settled at harvest")
     mean = world.means(made)
     mean = np.maximum(mean + NOISE * np.random.default_rng(world.seed + 1).normal(size=mean.shape), 0.0)
     return Dataset(
