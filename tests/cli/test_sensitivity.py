@@ -6,7 +6,8 @@ import pandas as pd
 from small_commands import call
 
 
-def test_an_assumption_is_imposed_and_what_moves_is_written(screen_file, settings, tmp_path):
+def test_an_assumption_is_imposed_and_what_moves_is_written(finished, screen_file, settings, tmp_path):
+    """Beside the finished run, whose programs serve here too."""
     out = tmp_path / "out"
     done = call("sensitivity", screen_file, "--out", out, "--config", settings, "--assumption", "additive combinations")
     assert done.code == 0, done.err
