@@ -122,7 +122,13 @@ def find_family(id: str) -> Family:
     raise ConfigError(f"family {id!r} is unknown. {suggestion(id, known)}Write one of {', '.join(known)}")
 
 
-def audit(data: ad.AnnData | str | Path, keys: Keys | None = None, *, seed: int = 0) -> Audit:
+def audit(
+    data: ad.AnnData | str | Path,
+    keys: Keys | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
     """Hold every assumption of the catalogue against a data set.
 
     Parameters
@@ -133,6 +139,8 @@ def audit(data: ad.AnnData | str | Path, keys: Keys | None = None, *, seed: int 
         How columns are to be read, as the arguments of `semimech.read`.
     seed
         Of the draws of noise, and of the cells and genes that are looked at where there are many.
+    progress
+        Called with what is looked at next.
 
     Raises
     ------
@@ -145,18 +153,26 @@ def audit(data: ad.AnnData | str | Path, keys: Keys | None = None, *, seed: int 
     raise_faults(DataError, name, [fault.fault for fault in faults])
     if screen is None:
         raise DataError(f"{name}: cannot be read")
-    return audit_screen(screen, seed=seed)
+    return audit_screen(screen, seed=seed, progress=progress)
 
 
-def audit_screen(screen: Screen, *, seed: int = 0) -> Audit:
+def audit_screen(screen: Screen, *, seed: int = 0, progress: Callable[[str], None] | None = None) -> Audit:
     """Hold every assumption of the catalogue against cells that are read already; see `audit`."""
-    by_assumption = {finding.assumption: finding for finding in find(screen, ASSUMPTIONS, seed=seed)}
+    found = find(screen, ASSUMPTIONS, seed=seed, progress=progress)
+    by_assumption = {finding.assumption: finding for finding in found}
     untestable = "no diagnostic here: means over cells of one screen do not show it"
     return Audit(findings=tuple(by_assumption.get(a) or untested(a, untestable) for a in ASSUMPTIONS))
 
 
-def find(screen: Screen, asked: Collection[Assumption], *, seed: int = 0) -> tuple[Finding, ...]:
+def find(
+    screen: Screen,
+    asked: Collection[Assumption],
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Finding, ...]:
     """Findings on those of some assumptions that have a diagnostic."""
+    say = progress or (lambda text: None)
     rng = np.random.default_rng(seed)
     groups = make_groups(screen)
     single: dict[Assumption, Callable[[], Finding]] = {
@@ -165,8 +181,13 @@ def find(screen: Screen, asked: Collection[Assumption], *, seed: int = 0) -> tup
         FULL_EFFICACY: lambda: full_efficacy(groups),
         BATCH_BALANCED: lambda: batch_balanced(groups),
     }
+    say(f"effects of {len(groups.place)} groups of cells")
     found = _responses(groups, rng, [contrast for contrast in CONTRASTS if contrast[0] in asked])
-    return (*found, *(look() for assumption, look in single.items() if assumption in asked))
+    for assumption, look in single.items():
+        if assumption in asked:
+            say(assumption.id)
+            found.append(look())
+    return tuple(found)
 
 
 def _responses(

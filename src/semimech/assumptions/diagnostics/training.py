@@ -46,7 +46,7 @@ def audit_training(dataset: Dataset, asked: Collection[Assumption], *, seed: int
     edited = np.flatnonzero(~dataset.is_control)
     if dataset.cells is None or not len(edited) or len(edited) == len(dataset.conditions):
         return ()
-    screen = _screen(dataset, dataset.cells)
+    screen = screen_of(dataset, dataset.cells)
     numbers = find(screen, [a for a in asked if a in _OF_NUMBERS], seed=seed)
     sample = screen.take(_sample(screen, edited, np.random.default_rng(seed)))
     return (*find(sample, [a for a in asked if a not in _OF_NUMBERS], seed=seed), *numbers)
@@ -60,7 +60,7 @@ def violation_note(finding: Finding) -> str:
     )
 
 
-def _screen(dataset: Dataset, cells: Cells) -> Screen:
+def screen_of(dataset: Dataset, cells: Cells) -> Screen:
     """The cells of a data set as they were before they were pooled."""
     values = sp.csr_matrix(cells.values)
     is_counted = cells.unit is not None and bool(np.isfinite(cells.unit).all())
