@@ -33,7 +33,7 @@ def sensitivity_section(content: ReportContent) -> Section:
 def _blocks(table: pd.DataFrame, name: str) -> list[Block]:
     tested = table[table["change"] != _CHANCE]
     n_edits, n_conditions = (int(table[column].iloc[0]) for column in ("n_edits", "n_conditions"))
-    caption = f"On {name}, {n_conditions} conditions of {n_edits} edits. {_verdict(tested)}"
+    caption = f"On {name}, {n_conditions} conditions of {n_edits} edits. {_verdict(tested, table[table['change'] == _CHANCE])}"
     ranked = table.sort_values("saved", ascending=False, kind="stable")
     blocks: list[Block] = []
     if len(tested):
@@ -46,14 +46,15 @@ def _blocks(table: pd.DataFrame, name: str) -> list[Block]:
     return [*blocks, Table(caption=note if len(tested) else f"{caption} {note}", head=head, rows=rows)]
 
 
-def _verdict(tested: pd.DataFrame) -> str:
-    """The assumption that costs most, and the one that predictions move most with."""
+def _verdict(tested: pd.DataFrame, same: pd.DataFrame) -> str:
+    """The assumption that costs most, beyond what another seed does, and the one that predictions move most with."""
     if tested.empty:
         return "No assumption could be imposed or lifted."
     rows = tested.to_dict("records")
     mover = max(rows, key=lambda row: float(row["shift"]))
     moves = f"Predictions move most with {mover['assumption']}, by {percent(float(mover['shift']))} of the predicted change."
-    costs = [row for row in rows if float(row["saved_lower"]) > 0]
+    chance = float(same["saved"].abs().max()) if len(same) else 0.0
+    costs = [row for row in rows if float(row["saved_lower"]) > 0 and float(row["saved"]) > chance]
     if not costs:
         return f"No assumption costs more than chance explains. {moves}"
     first = max(costs, key=lambda row: float(row["saved"]))
