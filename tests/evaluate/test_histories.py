@@ -82,6 +82,15 @@ def test_pooled_means_are_weighted_by_their_cells():
     np.testing.assert_allclose(told.mean, [[3.0]])
 
 
+def test_an_unknown_error_stays_unknown_where_it_is_pooled_and_nowhere_else():
+    conditions = [made(t) for t in ("wait 24h", "edit A > wait 24h", "edit A > wait 48h", "edit B > wait 24h")]
+    error = np.array([[0.1], [np.nan], [0.1], [0.2]])
+    told = Telling(send=edited_only(ending_at(math.inf))).data(
+        dataset(conditions, np.ones((4, 1)), standard_error=error)
+    )
+    np.testing.assert_allclose(told.standard_error, [[0.1], [np.nan], [0.2]])
+
+
 def test_edits_that_are_left_out_join_the_periods_around_them():
     found = of_edits(lambda edit: None)(made("wait 24h > edit A > wait 24h"))
     assert found == made("wait 48h")

@@ -46,12 +46,15 @@ class Telling:
             share[row[condition], i] = dataset.n_cells[i]
         n_cells = share.sum(axis=1).astype(dataset.n_cells.dtype)
         share = share / share.sum(axis=1, keepdims=True)
+        error = dataset.standard_error
+        is_unknown = (share > 0).astype(float) @ ~np.isfinite(error) > 0
+        variance = np.where(is_unknown, np.nan, share**2 @ np.nan_to_num(error**2))
         mean = dataset.mean + np.array([self.shift(dataset, condition) for condition in dataset.conditions])
         return replace(
             dataset,
             conditions=tuple(row),
             mean=share @ mean,
-            standard_error=np.sqrt(share**2 @ dataset.standard_error**2),
+            standard_error=np.sqrt(variance),
             n_cells=n_cells,
             halves=None,
             cells=None,
