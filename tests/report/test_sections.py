@@ -23,6 +23,7 @@ from semimech.report.sections import (
     network_section,
     provenance_section,
     score_section,
+    sensitivity_section,
     trajectory_section,
 )
 
@@ -220,7 +221,7 @@ def test_assumptions_are_stated_in_full(content):
         STATIONARY_CONTROLS.statement,
         STATIONARY_CONTROLS.equation,
     )
-    assert table.rows[0][3:] == (STATIONARY_CONTROLS.breaks, STATIONARY_CONTROLS.arm)
+    assert table.rows[0][3:] == ("–", STATIONARY_CONTROLS.breaks, STATIONARY_CONTROLS.arm)
 
 
 def test_what_is_needed_to_do_it_again_is_there(content):
@@ -260,3 +261,31 @@ def test_an_error_budget_is_drawn_as_a_waterfall_that_ends_at_the_held_out_error
     assert ends == pytest.approx([0.1, 0.3, 0.6, 0.5, 0.9, 0.9, 0.9]) and bars[-1].get_x() == 0
     (table,) = [b for b in found if isinstance(b, Table)]
     assert table.rows[-1][:2] == (TOTAL, "0.9")
+
+
+def test_sensitivity_names_what_costs_most_and_what_moves_predictions_most(content):
+    assert "run semimech sensitivity" in blocks(sensitivity_section(content))[0].text
+    rows = [
+        ("additive combinations", "imposed", 0.4, 0.2, 0.5, 0.1),
+        ("settled at harvest", "lifted", 0.1, -0.1, 0.2, 0.6),
+    ]
+    rows += [("another seed", "none", 0.0, -0.1, 0.1, 0.05)]
+    table = pd.DataFrame(rows, columns=["assumption", "change", "saved", "saved_lower", "saved_upper", "shift"])
+    table = table.assign(
+        split="unseen_edit", how="by hand", shift_lower=0.0, shift_upper=1.0, outside=0.25, n_conditions=4, n_edits=2
+    )
+    section = sensitivity_section(replace(content, sensitivity=table))
+    (gallery,) = of(Gallery, section)
+    assert "Additive combinations costs most: without it the error is 40% lower." in gallery.caption
+    assert "Predictions move most with settled at harvest, by 60% of the predicted change." in gallery.caption
+    assert [row[0] for row in of(Table, section)[0].rows] == [
+        "additive combinations",
+        "settled at harvest",
+        "another seed",
+    ]
+    assert of(Table, section)[0].rows[1][4] == "−10% to 20%"
+    even = sensitivity_section(replace(content, sensitivity=table.assign(saved_lower=-0.1)))
+    assert "No assumption costs more than chance explains." in of(Gallery, even)[0].caption
+    unsteady = table.assign(saved=table["saved"].where(table["change"] != "none", -0.5))
+    noisy = sensitivity_section(replace(content, sensitivity=unsteady))  # another seed does as much
+    assert "No assumption costs more than chance explains." in of(Gallery, noisy)[0].caption

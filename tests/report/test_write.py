@@ -26,6 +26,7 @@ HEADINGS = (
     "Learned network",
     "Mechanism and half-lives",
     "Assumptions",
+    "Sensitivity",
     "How to do it again",
     "References",
 )

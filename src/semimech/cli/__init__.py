@@ -17,9 +17,10 @@ from semimech.cli.order import order
 from semimech.cli.pilot import pilot
 from semimech.cli.predict import predict
 from semimech.cli.screen import screen
+from semimech.cli.sensitivity import sensitivity
 from semimech.cli.simulate import simulate
 
-for command in (audit, abundance, simulate, predict, explain, order, pilot, screen):
+for command in (audit, abundance, simulate, predict, explain, order, pilot, screen, sensitivity):
     app.command()(command)
 design.command("next")(next_)
 app.add_typer(design, name="design")

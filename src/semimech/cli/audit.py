@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from semimech.cli import options as o
+from semimech.cli.display import Display
 
 
 def audit(
@@ -43,7 +44,8 @@ def audit(
 
     keys = Keys(**o.reading_keys(locals()))
     required = [find_family(id) for id in require or ()]
-    found = audit(data, keys, seed=seed)
+    with Display() as display:
+        found = audit(data, keys, seed=seed, progress=display.say)
     families = found.families()
     if out is not None:
         for name, table in (("findings", found.table()), ("families", families)):

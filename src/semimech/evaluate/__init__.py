@@ -7,6 +7,7 @@ from semimech.evaluate.error_budget import ERROR_PARTS, TOTAL, ErrorBudget, erro
 from semimech.evaluate.metrics import ERRORS, METRICS
 from semimech.evaluate.reference import STRATA, condition_label
 from semimech.evaluate.score import ONE_STEP, ROLL_OUT, HeldOut
+from semimech.evaluate.sensitivity import Sensitivity, sensitivity
 from semimech.evaluate.write import write_scores
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "ErrorBudget",
     "HeldOut",
     "Method",
+    "Sensitivity",
     "baseline_methods",
     "best_simple_baseline",
     "compare",
     "condition_label",
     "error_budget",
     "run_benchmark",
+    "sensitivity",
     "summarise",
     "write_scores",
 ]

@@ -13,25 +13,18 @@ import pandas as pd
 from jaxtyping import Float
 
 from semimech._errors import DataError, raise_faults
-from semimech.assumptions import Assumption, Harvested
-from semimech.assumptions.catalogue import (
-    ALIKE_EDITS,
-    FULL_EFFICACY,
-    INSTANTANEOUS,
-    KNOWN_WIRING,
-    NO_INTERACTION,
-    NO_SELECTION,
-    STATIONARY_CONTROLS,
-)
+from semimech.assumptions import Harvested
+from semimech.assumptions.diagnostics import Audit, Finding
 from semimech.data.scale import Scale
 from semimech.experiment import Condition, Experiment, remaining_history
+from semimech.fit.claims import model_assumptions, model_name
 from semimech.fit.config import FitConfig
 from semimech.fit.correct import Corrected, Corrections
 from semimech.fit.donors import Loan
 from semimech.fit.folder import read_result, write_result
 from semimech.fit.loss import wiring
 from semimech.fit.problem import own_genes
-from semimech.fit.record import Record, Result
+from semimech.fit.record import Result
 from semimech.fit.train import predict_members
 from semimech.model import (
     ExponentialSolver,
@@ -64,7 +57,7 @@ class FittedModel(AbstractDynamicPredictor):
         super().__init__(
             name=model_name(result.record),
             genes=result.roster.genes,
-            assumptions=model_assumptions(result.record),
+            assumptions=model_assumptions(result.record.config, result.record.chosen, result.record.likeness),
             var_names=result.var_names,
             maintenance_medium=result.system.maintenance_medium,
         )
@@ -88,13 +81,16 @@ class FittedModel(AbstractDynamicPredictor):
 
         As `AbstractPredictor.predict`, with two more columns in ``obs``: ``coverage`` is ``"observed"``,
         ``"composed"``, ``"interpolated"`` or ``"extrapolated"``, and ``coverage_axes`` names in what the harvest differs from
-        those of the training data (`semimech.assumptions.Coverage`).
+        those of the training data (`semimech.assumptions.Coverage`). ``uns["findings"]`` is the table of what the training data
+        say of the model's assumptions, where they say anything (`semimech.assumptions.diagnostics.Finding`).
         """
         prediction = super().predict(experiments)
         trained = Harvested(conditions=self.training, system=self.system)
         found = [trained.coverage(c) for experiment in experiments for c in experiment.conditions.values()]
         prediction.obs["coverage"] = [each.label for each in found]
         prediction.obs["coverage_axes"] = [", ".join(each.axes) for each in found]
+        if self.findings:
+            prediction.uns["findings"] = Audit(findings=self.findings).table()
         return prediction
 
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
@@ -203,6 +199,11 @@ class FittedModel(AbstractDynamicPredictor):
         write_result(self._result, self.network(), Path(directory))
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the training data say of the model's assumptions; those that cannot be tested on them are left out."""
+        return self.record.findings
+
+    @property
     def scale(self) -> Scale:
         """From the states of cells to the means that are observed, and back."""
         grid = self.fit.members.scale
@@ -265,23 +266,6 @@ class FittedModel(AbstractDynamicPredictor):
 def prediction_solver(config: FitConfig) -> ExponentialSolver:
     """An integrator of short steps: what else is asked adds times to the grid, and hardly changes a prediction then."""
     return ExponentialSolver(min(config.max_step_hours, _PREDICTION_STEP_HOURS))
-
-
-def model_name(record: Record) -> str:
-    """Name in tables."""
-    return "semi-mechanistic" if record.config.law == "semi-mechanistic" else "Neural ODE"
-
-
-def model_assumptions(record: Record) -> tuple[Assumption, ...]:
-    """What a fitted model takes for granted."""
-    found = [INSTANTANEOUS, FULL_EFFICACY, NO_SELECTION, NO_INTERACTION]
-    if record.config.law == "semi-mechanistic":
-        found.append(KNOWN_WIRING)
-    if record.chosen.strength != "none":
-        found.append(STATIONARY_CONTROLS)
-    if (record.likeness["strength"] > 0).any():
-        found.append(ALIKE_EDITS)
-    return tuple(found)
 
 
 def _near(name: str, known: set[str]) -> str:

@@ -15,11 +15,15 @@ from jaxtyping import Bool, Float
 
 from semimech._errors import ConfigError, DataError
 from semimech._files import replacing
+from semimech.assumptions import Assumption
+from semimech.assumptions.catalogue import STATIONARY_CONTROLS
+from semimech.assumptions.diagnostics import Finding, audit_training, violation_note
 from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
 from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import Candidate, run_weights, steady_state_program
+from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
@@ -128,12 +132,14 @@ def fit(
     if lending is not None:
         numbers = replace(numbers, lent=lending.lender.lent)
     members = jax.tree.map(lambda leaf: leaf[: config.n_members], state)
+    likeness = NO_SOURCES if lending is None else lending.table
+    findings = _findings(dataset, config, model_assumptions(config, chosen, likeness))
     record = Record(
         config=config,
         chosen=chosen,
         selection=selection.table,
         history=_history(members),
-        likeness=NO_SOURCES if lending is None else lending.table,
+        likeness=likeness,
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         notes=(
@@ -142,7 +148,9 @@ def fit(
             *_table_notes(prior, selection),
             *restless_notes(restless(numbers.members, problem, prediction_solver(config))),
             *(() if lending is None else (borrowing_note(lending.table, selection.trust),)),
+            *(violation_note(finding) for finding in findings if finding.verdict == "fails"),
         ),
+        findings=findings,
     )
     result = Result(
         fit=numbers,
@@ -234,6 +242,12 @@ def _numbers(
         parts=shares.widths.get("parts", unseen),
         unseen=unseen,
     )
+
+
+def _findings(dataset: Dataset, config: FitConfig, assumptions: Sequence[Assumption]) -> tuple[Finding, ...]:
+    """What the data say of the model's assumptions, and of what is declared of unedited cells."""
+    declared = (STATIONARY_CONTROLS,) if dataset.system.is_stationary else ()
+    return audit_training(dataset, {*assumptions, *declared}, seed=config.seed)
 
 
 def _history(members: TrainState) -> pd.DataFrame:

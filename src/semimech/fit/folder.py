@@ -16,6 +16,8 @@ import pandas as pd
 
 from semimech._errors import ConfigError, SemimechError
 from semimech._files import replacing
+from semimech.assumptions import ASSUMPTIONS
+from semimech.assumptions.diagnostics import Finding
 from semimech.data import CellSystem
 from semimech.experiment import Compound, as_experiment, read_experiments, write_experiments
 from semimech.fit.archive import read_leaves, write_leaves
@@ -112,6 +114,7 @@ def read_result(directory: Path) -> Result:
             fingerprint=about["fingerprint"],
             likeness=pd.read_csv(directory / "likeness.tsv", sep="\t"),
             notes=tuple(about["notes"]),
+            findings=tuple(_finding(each) for each in about.get("findings", ())),
         )
         var_names = tuple(about["var_names"])
         fit = read_leaves(directory / "arrays.npz", _empty_fit(about, roster, config, len(training)))
@@ -136,6 +139,16 @@ def is_model(directory: str | Path) -> bool:
     return (Path(directory) / "model.json").is_file()
 
 
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A finding as JSON has it: without what is not a number."""
+    return {name: value for name, value in row.items() if value == value}
+
+
+def _finding(about: dict[str, Any]) -> Finding:
+    by_id = {assumption.id: assumption for assumption in ASSUMPTIONS}
+    return Finding(**about | {"assumption": by_id[about["assumption"]]})
+
+
 def _system(about: dict[str, Any]) -> CellSystem:
     compounds = [Compound(**each | {"targets": tuple(each["targets"])}) for each in about.get("compounds", ())]
     names = {key: tuple(about.get(key, ())) for key in ("genes", "media")}
@@ -153,6 +166,7 @@ def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:
         "dataset": record.dataset,
         "fingerprint": record.fingerprint,
         "notes": record.notes,
+        "findings": [_plain(finding.row()) for finding in record.findings],
         "is_start_known": isinstance(result.fit.members.log_initial, np.ndarray),
         "kin": result.kin,
         "lent": {name: len(getattr(result.fit.lent, name)) for name in ("row", "own", "response", "hours")},

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from semimech.assumptions.diagnostics import Finding
 from semimech.data import CellSystem
 from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration
@@ -81,6 +82,8 @@ class Record:
         Name and hash of the training data.
     notes
         What a reader of the results should know.
+    findings
+        What the training data say of the model's assumptions.
     """
 
     config: FitConfig
@@ -91,6 +94,7 @@ class Record:
     dataset: str
     fingerprint: str
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

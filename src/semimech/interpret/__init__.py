@@ -3,6 +3,7 @@
 from semimech.interpret.borrowed import borrowed_from
 from semimech.interpret.edges import Recovery, recovery, signed_edges
 from semimech.interpret.explanation import Explanation, explain
+from semimech.interpret.graphml import write_graphml
 from semimech.interpret.half_lives import half_lives
 from semimech.interpret.parts import PARTS, decompose, shares
 from semimech.interpret.scm import scm_table, to_scm
@@ -20,4 +21,5 @@ __all__ = [
     "shares",
     "signed_edges",
     "to_scm",
+    "write_graphml",
 ]

@@ -3,6 +3,7 @@
 from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
 from semimech.model.kinship import Kinship, likeness, neighbour_profile, read_complexes, read_embedding
+from semimech.model.least_action import LeastAction
 from semimech.model.measurement import MeasurementOperator, log_negative_binomial
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
@@ -31,6 +32,7 @@ __all__ = [
     "ContextArrays",
     "ExponentialSolver",
     "Kinship",
+    "LeastAction",
     "LinearDynamics",
     "LinearSCM",
     "MeasurementOperator",

@@ -4,6 +4,7 @@ from semimech.pipeline.budgeting import budget_errors
 from semimech.pipeline.modelling import fit_model, load_model, model_folder, remove_checkpoints
 from semimech.pipeline.reporting import make_report
 from semimech.pipeline.scoring import evaluate_model, hold_out
+from semimech.pipeline.sensitivity import move_assumptions
 from semimech.pipeline.source import Source, read_source
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "load_model",
     "make_report",
     "model_folder",
+    "move_assumptions",
     "read_source",
     "remove_checkpoints",
 ]

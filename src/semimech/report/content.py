@@ -9,6 +9,7 @@ import pandas as pd
 
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions import Assumption
+from semimech.assumptions.diagnostics import Finding
 from semimech.data import Dataset
 from semimech.interpret import PARTS
 from semimech.report.summary import summarise
@@ -46,6 +47,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "trajectories": ("perturbation", "hours", "gene", "predicted", "lower", "upper"),
     "network": ("source", "target", "weight"),
     "budget": ("split", "coverage", "part", "estimate", "lower", "upper", "share", "n_conditions", "n_edits"),
+    "sensitivity": (
+        *("split", "assumption", "change", "how", "saved", "saved_lower", "saved_upper"),
+        *("shift", "shift_lower", "shift_upper", "outside", "n_conditions", "n_edits"),
+    ),
     "counts": ("condition", "gene", "count", "observed", "negative binomial", "Poisson", "lower", "upper"),
     "parts": ("perturbation", "gene", "change", *PARTS),
     "half_lives": (
@@ -105,6 +110,8 @@ class ReportContent:
         Package versions.
     assumptions
         What the reported model takes for granted.
+    evidence
+        What the data say of assumptions.
     notes
         Plain sentences: what was chosen, and why.
     models
@@ -119,6 +126,8 @@ class ReportContent:
         What the fit says of single counts, from `semimech.pipeline.predictive`; empty for fits on pseudobulks.
     budget
         What the held-out error is made of, the table of `semimech.evaluate.ErrorBudget`.
+    sensitivity
+        What moves with each assumption, the table of `semimech.evaluate.Sensitivity`.
 
     Raises
     ------
@@ -148,6 +157,8 @@ class ReportContent:
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
     budget: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evidence: tuple[Finding, ...] = ()
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         faults = []

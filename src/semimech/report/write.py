@@ -23,6 +23,7 @@ from semimech.report.sections import (
     provenance_section,
     reference_section,
     score_section,
+    sensitivity_section,
     trajectory_section,
 )
 
@@ -40,6 +41,7 @@ def sections(content: ReportContent) -> tuple[Section, ...]:
         network_section(content),
         mechanism_section(content),
         assumption_section(content),
+        sensitivity_section(content),
         provenance_section(content),
         reference_section(),
     )

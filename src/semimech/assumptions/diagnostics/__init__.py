@@ -2,5 +2,6 @@
 
 from semimech.assumptions.diagnostics.audit import Audit, audit, audit_screen, find_family
 from semimech.assumptions.diagnostics.finding import Finding, Verdict
+from semimech.assumptions.diagnostics.training import audit_training, violation_note
 
-__all__ = ["Audit", "Finding", "Verdict", "audit", "audit_screen", "find_family"]
+__all__ = ["Audit", "Finding", "Verdict", "audit", "audit_screen", "audit_training", "find_family", "violation_note"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -14,8 +15,10 @@ from semimech._errors import ConfigError, DataError, raise_faults
 from semimech.assumptions.catalogue import (
     ADDITIVE,
     ASSUMPTIONS,
+    BATCH_BALANCED,
     COMMUTING,
     DEPTH_INDEPENDENT,
+    FULL_EFFICACY,
     MEDIUM_INDEPENDENT,
     NO_SELECTION,
     SETTLED,
@@ -42,7 +45,9 @@ EFFECT_SHARE = 1 / 3
 FOLD_MARGIN = float(np.log(1.25))
 """Change of depth or of numbers of cells that does not matter, natural logarithm."""
 
-CONTRASTS: tuple[tuple[Assumption, Callable[[Groups], responses.Comparisons | str]], ...] = (
+Contrast: TypeAlias = Callable[[Groups], responses.Comparisons | str]
+
+CONTRASTS: tuple[tuple[Assumption, Contrast], ...] = (
     (STATIONARY_CONTROLS, responses.stationary_controls),
     (SETTLED, responses.settled),
     (TIME_INDEPENDENT, responses.independent_of_time),
@@ -117,7 +122,13 @@ def find_family(id: str) -> Family:
     raise ConfigError(f"family {id!r} is unknown. {suggestion(id, known)}Write one of {', '.join(known)}")
 
 
-def audit(data: ad.AnnData | str | Path, keys: Keys | None = None, *, seed: int = 0) -> Audit:
+def audit(
+    data: ad.AnnData | str | Path,
+    keys: Keys | None = None,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
     """Hold every assumption of the catalogue against a data set.
 
     Parameters
@@ -128,6 +139,8 @@ def audit(data: ad.AnnData | str | Path, keys: Keys | None = None, *, seed: int 
         How columns are to be read, as the arguments of `semimech.read`.
     seed
         Of the draws of noise, and of the cells and genes that are looked at where there are many.
+    progress
+        Called with what is looked at next.
 
     Raises
     ------
@@ -140,23 +153,48 @@ def audit(data: ad.AnnData | str | Path, keys: Keys | None = None, *, seed: int 
     raise_faults(DataError, name, [fault.fault for fault in faults])
     if screen is None:
         raise DataError(f"{name}: cannot be read")
-    return audit_screen(screen, seed=seed)
+    return audit_screen(screen, seed=seed, progress=progress)
 
 
-def audit_screen(screen: Screen, *, seed: int = 0) -> Audit:
+def audit_screen(screen: Screen, *, seed: int = 0, progress: Callable[[str], None] | None = None) -> Audit:
     """Hold every assumption of the catalogue against cells that are read already; see `audit`."""
-    rng = np.random.default_rng(seed)
-    groups = make_groups(screen)
-    found = [*_responses(groups, rng), _depth(groups, rng), _selection(screen, rng)]
-    found += [full_efficacy(groups), batch_balanced(groups)]
+    found = find(screen, ASSUMPTIONS, seed=seed, progress=progress)
     by_assumption = {finding.assumption: finding for finding in found}
     untestable = "no diagnostic here: means over cells of one screen do not show it"
     return Audit(findings=tuple(by_assumption.get(a) or untested(a, untestable) for a in ASSUMPTIONS))
 
 
-def _responses(groups: Groups, rng: np.random.Generator) -> list[Finding]:
+def find(
+    screen: Screen,
+    asked: Collection[Assumption],
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Finding, ...]:
+    """Findings on those of some assumptions that have a diagnostic."""
+    say = progress or (lambda text: None)
+    rng = np.random.default_rng(seed)
+    groups = make_groups(screen)
+    single: dict[Assumption, Callable[[], Finding]] = {
+        DEPTH_INDEPENDENT: lambda: _depth(groups, rng),
+        NO_SELECTION: lambda: _selection(screen, rng),
+        FULL_EFFICACY: lambda: full_efficacy(groups),
+        BATCH_BALANCED: lambda: batch_balanced(groups),
+    }
+    say(f"effects of {len(groups.place)} groups of cells")
+    found = _responses(groups, rng, [contrast for contrast in CONTRASTS if contrast[0] in asked])
+    for assumption, look in single.items():
+        if assumption in asked:
+            say(assumption.id)
+            found.append(look())
+    return tuple(found)
+
+
+def _responses(
+    groups: Groups, rng: np.random.Generator, contrasts: Sequence[tuple[Assumption, Contrast]]
+) -> list[Finding]:
     """Findings on responses, of all contrasts measured in one pass over the cells."""
-    planned = [(assumption, design(groups)) for assumption, design in CONTRASTS]
+    planned = [(assumption, design(groups)) for assumption, design in contrasts]
     made = [plan for _, plan in planned if isinstance(plan, responses.Comparisons)]
     if not made:
         return [untested(assumption, str(plan)) for assumption, plan in planned]

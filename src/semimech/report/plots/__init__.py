@@ -12,6 +12,7 @@ from semimech.report.plots.overview import condition_table, plot_batches, plot_c
 from semimech.report.plots.quality import MEASURES, plot_quality
 from semimech.report.plots.response import leading_genes, plot_held_out, plot_trajectory
 from semimech.report.plots.scores import plot_comparisons, plot_scores, plot_strata
+from semimech.report.plots.sensitivity import plot_sensitivity
 
 __all__ = [
     "MEASURES",
@@ -37,6 +38,7 @@ __all__ = [
     "plot_quality",
     "plot_scores",
     "plot_selection",
+    "plot_sensitivity",
     "plot_shares",
     "plot_strata",
     "plot_trajectory",

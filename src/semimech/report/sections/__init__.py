@@ -7,6 +7,7 @@ from semimech.report.sections.interpret import mechanism_section
 from semimech.report.sections.predictions import held_out_section, trajectory_section
 from semimech.report.sections.provenance import assumption_section, provenance_section, reference_section
 from semimech.report.sections.scores import score_section
+from semimech.report.sections.sensitivity import sensitivity_section
 
 __all__ = [
     "assumption_section",
@@ -19,5 +20,6 @@ __all__ = [
     "provenance_section",
     "reference_section",
     "score_section",
+    "sensitivity_section",
     "trajectory_section",
 ]

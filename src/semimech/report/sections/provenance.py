@@ -54,10 +54,12 @@ def assumption_section(content: ReportContent) -> Section:
         "Every prediction here rests on these statements. Where one is wrong for your cells, so may be the predictions; "
         "semimech audit tests on the data those that can be tested."
     )
+    said = {finding.assumption.id: f"{finding.verdict}: {finding.evidence}" for finding in content.evidence}
+    stated = {a.id: a for a in (*content.assumptions, *(finding.assumption for finding in content.evidence))}
     table = Table(
         caption="What the model takes for granted, what goes wrong where it fails, and the measurement that would tell.",
-        head=("Assumption", "Statement", "Equation", "If it fails", "What tells"),
-        rows=tuple((a.id, a.statement, a.equation, a.breaks, a.arm) for a in content.assumptions),
+        head=("Assumption", "Statement", "Equation", "The training data", "If it fails", "What tells"),
+        rows=tuple((a.id, a.statement, a.equation, said.get(a.id, "–"), a.breaks, a.arm) for a in stated.values()),
         is_numeric=False,
     )
     return Section(id="assumptions", title=title, blocks=(Paragraph(text=text), table))
