@@ -89,6 +89,11 @@ def page(table: pd.DataFrame, seconds: float, n: int) -> str:
     for (arm, group), part in table[table["method"].str.contains(VALIDATED)].groupby(["method", "group"], sort=False):
         chosen = ", ".join(f"{counts}: {number}" for counts, number in part["counts"].value_counts().items())
         lines.append(f"| {arm} | {group} | {chosen} |")
+    lines += [
+        "",
+        "What was found: inner validation tells the tables apart. Both together, with half of their edges false, are nearly as good as the true one alone, and a permuted table costs nothing where it counts as validated. A mask",
+        "of true edges is better still where it is known to be nearly complete: it also frees the fit from everything else. Counting a table six times over instead of three was no better (seeds 0 and 1: 0.87 and 0.99 against 0.81 and 0.99).",
+    ]
     return "\n".join(lines) + "\n"
 
 
