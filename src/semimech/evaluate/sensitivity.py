@@ -272,6 +272,7 @@ def _summary(predictions: pd.DataFrame, level: float, n_boot: int, rng: np.rando
 
 
 def _ratios(sums: Float[np.ndarray, "draw 4"], is_lifted: bool) -> dict[str, Float[np.ndarray, " draw"]]:
-    error, base, moved, made = np.maximum(sums, 1e-300).T
+    moved = sums[:, 2]
+    error, base, _, made = np.maximum(sums, 1e-300).T
     with_it, without = (base, error) if is_lifted else (error, base)
     return {"error_ratio": error / base, "saved": 1.0 - without / with_it, "shift": np.sqrt(moved / made)}

@@ -37,7 +37,9 @@ def _blocks(table: pd.DataFrame, name: str) -> list[Block]:
     ranked = table.sort_values("saved", ascending=False, kind="stable")
     blocks: list[Block] = []
     if len(tested):
-        picture = Picture(plot_sensitivity(tested), f"Error that lifting each assumption takes off, on {name}.")
+        picture = Picture(
+            plot_sensitivity(tested, title=f"On {name}"), f"Error that lifting each assumption takes off, on {name}."
+        )
         filled = "Filled: the model makes the assumption, and it was lifted; empty: it does not, and it was imposed."
         blocks.append(Gallery(pictures=(picture,), caption=f"{caption} {filled}"))
     head = ("Assumption", "Was", "By", "Lifting saves", "interval", "Shift", "interval", "Outside")
