@@ -14,11 +14,11 @@ from semimech._errors import ConfigError
 from semimech.fit import FitConfig
 from semimech.fit.candidates import (
     Candidate,
+    each_at_its_best,
     first_candidates,
     run_weights,
     steady_state_candidates,
     table_candidates,
-    together,
 )
 from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
@@ -85,9 +85,9 @@ def test_what_is_best_for_each_table_alone_is_tried_together_unless_it_was():
     best = Candidate()
     errors = {(): 0.5, (0.0, 1.0): 0.4, (2.0, 1.0): 0.6, (1.0, 0.0): 0.7, (1.0, 2.0): 0.45, (0.0, 0.0): 0.9}
     tried = [(replace(best, tables=counts), error) for counts, error in errors.items()]
-    assert [c.tables for c in together(tried, 2, best)] == [(0.0, 2.0)]
+    assert [c.tables for c in each_at_its_best(tried, 2, best)] == [(0.0, 2.0)]
     errors[(1.0, 2.0)] = 0.55
-    assert together([(replace(best, tables=counts), error) for counts, error in errors.items()], 2, best) == []
+    assert each_at_its_best([(replace(best, tables=counts), error) for counts, error in errors.items()], 2, best) == []
 
 
 def test_steady_state_losses_are_tried_at_the_best_sparsity_and_the_one_below(world):

@@ -81,7 +81,7 @@ def table_candidates(config: FitConfig, n_tables: int, best: Candidate) -> list[
     return [replace(best, tables=counts) for counts in tried]
 
 
-def together(tried: Sequence[tuple[Candidate, float]], n_tables: int, best: Candidate) -> list[Candidate]:
+def each_at_its_best(tried: Sequence[tuple[Candidate, float]], n_tables: int, best: Candidate) -> list[Candidate]:
     """Every table counted as was best for it alone, if that was not tried: candidates come with their errors."""
     once = (1.0,) * n_tables
     errors = {candidate.tables or once: error for candidate, error in tried}

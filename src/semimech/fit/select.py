@@ -13,13 +13,13 @@ from jaxtyping import Bool, Float, Int, PRNGKeyArray
 from semimech.data import Dataset
 from semimech.fit.candidates import (
     Candidate,
+    each_at_its_best,
     first_candidates,
     program_of,
     run_weights,
     same_program,
     steady_state_candidates,
     table_candidates,
-    together,
 )
 from semimech.fit.config import FitConfig
 from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, find_trust, unedited
@@ -240,7 +240,7 @@ def select(
     if tried := table_candidates(config, n_tables, best.candidate):
         others = trial.validate(tried, key=key, what="tables of wiring")
         errors = [(o.candidate, _mean_error(o)) for o in (best, *others)]
-        if both := together(errors, n_tables, best.candidate):
+        if both := each_at_its_best(errors, n_tables, best.candidate):
             others += trial.validate(both, key=key, what="tables together")
         outcomes += others
         best = min(outcomes, key=_mean_error)
