@@ -80,6 +80,28 @@ def test_steps_are_shrunk_by_the_slope_of_truth_on_what_others_predict():
     np.testing.assert_allclose(found.held_out[:, 0], slope * without, atol=1e-6)
 
 
+@pytest.mark.parametrize("credit", [1.0, 8.0])
+def test_credit_is_as_many_more_edits_of_which_the_law_is_true(credit):
+    """Share and slope of one step of one gene, in closed form: three edits, and some more with a share of 1."""
+    step, truth = np.ones((3, 1)), np.array([0.9, 0.6, -0.6])
+    levels = Nested(unedited=0 * step, control=0 * step, shared=0 * step, specific=step, borrowed=np.zeros((3, 1, 3)))
+    found = find_trust(levels, truth[:, None], np.ones((3, 1)), np.arange(3), credit=credit)
+    share = (truth.sum() + credit) / (3 + credit)
+    without = np.array([(truth.sum() - own + credit) / (2 + credit) for own in truth])
+    slope = (without @ truth / (without @ without) + credit / 3) / (1 + credit / 3)
+    np.testing.assert_allclose(found.trust[2], slope * share, atol=1e-6)
+    np.testing.assert_allclose(found.held_out[:, 0], slope * without, atol=1e-6)
+
+
+def test_with_much_credit_the_law_stands_against_what_few_edits_say_and_without_any_it_does_not():
+    levels = nested()
+    truth = levels.control + 0.0
+    assert find_trust(levels, truth, WEIGHT, EDIT).trust[2] == pytest.approx(0.0, abs=1e-6)
+    np.testing.assert_allclose(
+        find_trust(levels, truth, WEIGHT, EDIT, credit=1e9).trust, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0], atol=1e-6
+    )
+
+
 @pytest.mark.parametrize(
     "outside",
     [(0.5, 1.4, 0.5, 0.0, 0.0, 0.0), (0.0, -0.6, 0.2, 0.5, 1.3, 0.0), (1.2, 0.5, -1.0, 0.5, 0.5, 0.5), (2.0,) * 6],

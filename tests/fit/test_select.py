@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from semimech.fit.candidates import (
     Candidate,
     each_at_its_best,
     first_candidates,
+    law_credit,
     run_weights,
     steady_state_candidates,
     table_candidates,
@@ -25,7 +27,7 @@ from semimech.fit.problem import make_problem, make_roster
 from semimech.fit.select import _as_good, _Outcome, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import Training
-from semimech.model import ExponentialSolver, ScaleGrid
+from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid
 
 NAMES = ["control", "G0", "G1", "G2", "G3", "G0+G1", "X"]
 
@@ -79,6 +81,20 @@ def test_each_table_of_wiring_is_tried_otherwise_alone_and_none_of_several():
     assert {replace(c, tables=()) for c in found} == {best}
     assert table_candidates(replace(config, table_counts=(1.0,)), 2, best) == []
     assert table_candidates(replace(config, law="neural"), 2, best) == []
+
+
+def test_a_law_whose_wiring_is_known_has_more_credit_and_a_neural_ode_has_none(data):
+    edges = pd.DataFrame({"source": list(data.genes[:-1]), "target": list(data.genes[1:])})
+    credit = {}
+    for use in (None, "mask", "soft"):
+        prior = None if use is None else PriorNetwork(edges=edges, use=use)
+        problem = make_problem(data, make_roster(data), prior, seed=0)
+        for tables in ((), (0.0,), (3.0,)) if use == "soft" else ((),):
+            credit[use, tables] = law_credit(Candidate(tables=tables), FitConfig(), problem)
+        assert law_credit(Candidate(), FitConfig(law="neural"), problem) == 0.0
+    unwired, wired = credit[None, ()], credit["mask", ()]
+    assert 0.0 < unwired < wired
+    assert [credit["soft", tables] for tables in ((), (3.0,), (0.0,))] == [wired, wired, unwired]
 
 
 def test_what_is_best_for_each_table_alone_is_tried_together_unless_it_was():

@@ -15,6 +15,8 @@ MEASURED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 """Shares whose prediction is the measured controls."""
 ANY_EDIT = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 """Shares whose prediction is what all edits have in common."""
+THE_LAW = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+"""Shares whose prediction is the law's own change from the measured controls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +85,16 @@ def find_trust(
     group: Int[np.ndarray, " condition"],
     *,
     anchor: Float[np.ndarray, 6] = MEASURED,
+    credit: float = 0.0,
 ) -> Trusted:
     r"""How far each step is worth taking for an edit that was not among those on which that was found.
 
     Shares are the best ones on what was held out, bounded by 0 and 1. What few edits tell does not hold for the next one, so
     predictions are shrunk towards the anchor by the slope of truth on predictions whose shares were found without the
     edit at hand (Copas 1983): about 1 for many edits that agree, 0 where one edit alone speaks for a step.
+
+    Few edits also speak against a law by chance, and held-out edits were predicted by laws that had seen less than the final one. So
+    the law has credit: as many more edits, each of the average size of those held out, of which it is exactly true.
 
     Parameters
     ----------
@@ -100,16 +106,18 @@ def find_trust(
         Number of the edits of each condition.
     anchor
         Shares of the prediction to stay with where the others do not hold.
+    credit
+        Number of edits that the law is taken to have predicted before any was held out.
     """
     steps, target = nested.steps, truth - nested.unedited
     start = steps @ anchor
     products = _products(steps, target, weight, group)
-    trust = _bounded(products.sum(axis=0))
+    trust = _bounded(_credited(products, credit))
     beyond = np.zeros_like(target)
-    for number, own in enumerate(products):
+    for number in range(len(products)):
         out = group == number
-        beyond[out] = steps[out] @ _bounded(products.sum(axis=0) - own) - start[out]
-    slope = _slope(beyond, target - start, weight)
+        beyond[out] = steps[out] @ _bounded(_credited(np.delete(products, number, axis=0), credit)) - start[out]
+    slope = _slope(beyond, target - start, weight, credit=credit / max(_n_scored(products), 1))
     trust = slope * trust + (1.0 - slope) * anchor
     return Trusted(trust=trust, held_out=nested.unedited + start + slope * beyond)
 
@@ -144,6 +152,22 @@ def _products(
     return found
 
 
+def _credited(products: Float[np.ndarray, "group row row"], credit: float) -> Float[np.ndarray, "row row"]:
+    """Products of all groups, and of some more of average size in which each step alone is as far as the law says."""
+    whole = products.sum(axis=0)
+    power = credit / max(_n_scored(products), 1) * np.diagonal(whole)[:-1]
+    whole[:-1, :-1] += np.diag(power)
+    whole[:-1, -1] += power * THE_LAW
+    whole[-1, :-1] += power * THE_LAW
+    whole[-1, -1] += float(power @ THE_LAW)
+    return whole
+
+
+def _n_scored(products: Float[np.ndarray, "group row row"]) -> int:
+    """Groups with any entry to score."""
+    return int((products[:, -1, -1] > 0.0).sum())
+
+
 def _bounded(product: Float[np.ndarray, "row row"]) -> Float[np.ndarray, " step"]:
     """The best shares, given products."""
     gram, moment, power = product[:-1, :-1], product[:-1, -1], float(product[-1, -1])
@@ -160,12 +184,17 @@ def _slope(
     predicted: Float[np.ndarray, "condition gene"],
     truth: Float[np.ndarray, "condition gene"],
     weight: Float[np.ndarray, "condition gene"],
+    *,
+    credit: float,
 ) -> float:
-    """Slope of truth on predictions, between 0 and 1; 1 where nothing is predicted."""
+    """Slope of truth on predictions, between 0 and 1, with a slope of 1 counted as a share more; 1 where nothing is predicted."""
     is_scored = np.isfinite(predicted) & np.isfinite(truth)
     weight, predicted, truth = weight[is_scored], predicted[is_scored], truth[is_scored]
     power = float(weight @ predicted**2)
-    return min(max(float(weight @ (predicted * truth)) / power, 0.0), 1.0) if power > 0.0 else 1.0
+    if power == 0.0:
+        return 1.0
+    found = float(weight @ (predicted * truth)) / power
+    return min(max((found + credit) / (1.0 + credit), 0.0), 1.0)
 
 
 def anonymous(condition: Condition) -> Condition:

@@ -15,6 +15,7 @@ from semimech.fit.candidates import (
     Candidate,
     each_at_its_best,
     first_candidates,
+    law_credit,
     program_of,
     run_weights,
     same_program,
@@ -117,7 +118,8 @@ class _Trial:
         trust, pooled = _LAW_ALONE, nested.specific
         if self.config.pooling == "validated":
             anchor = MEASURED if dataset.is_control.any() else ANY_EDIT
-            found = find_trust(nested, dataset.mean, weight, _numbers_of_edits(dataset), anchor=anchor)
+            credit = law_credit(candidate, self.config, self.training.problem)
+            found = find_trust(nested, dataset.mean, weight, _numbers_of_edits(dataset), anchor=anchor, credit=credit)
             is_lent = np.abs(self.borrowed).max(axis=(0, 1)) > 0.0
             trust, pooled = np.append(found.trust[:3], np.where(is_lent, found.trust[3:], 0.0)), found.held_out
         pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], pooled)
