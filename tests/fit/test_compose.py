@@ -112,6 +112,12 @@ def test_a_residual_is_linear_in_time_from_zero_and_persists():
     assert not known.is_beyond(asked("edit A > wait 48h"))
 
 
+def test_a_harvest_after_the_last_of_its_course_is_the_newest_of_all_only_if_no_edited_cells_were_harvested_as_late():
+    known = seen("edit A > wait 48h", "edit B > wait 72h", "wait 96h")
+    assert known.is_beyond(asked("edit A > wait 60h")) and not known.is_newest(asked("edit A > wait 60h"))
+    assert not known.is_newest(asked("edit A > wait 72h")) and known.is_newest(asked("edit A > wait 73h"))
+
+
 def test_a_residual_of_two_contexts_is_that_of_the_nearest_time_of_the_change_and_persists_before_its_first_harvest():
     known = seen("edit A > wait 48h > medium M > wait 6h", "edit A > wait 10h > medium M > wait 6h")
     np.testing.assert_array_equal(known.residual_of(asked("edit A > wait 40h > medium M > wait 2h")), known.residual[0])
@@ -131,12 +137,14 @@ def test_a_third_of_the_combinations_whose_parts_were_seen_are_held_out_at_all_t
     assert out.reshape(-1, 2).all(axis=1).sum() == out.sum() / 2 == 1
 
 
-def test_the_last_harvest_and_one_between_are_held_out_of_edited_curves_only():
-    conditions = [condition(name, hours) for name in ("control", "A", "B") for hours in (12.0, 24.0, 48.0, 72.0)]
+def test_all_last_harvests_are_held_out_of_edited_curves_and_again_every_second_one_with_one_between_of_the_others():
+    names = ("control", "A", "B", "C", "D")
+    conditions = [condition(name, hours) for name in names for hours in (12.0, 24.0, 48.0, 72.0)]
     blank = np.ones((len(conditions), 2))
-    last, between = held_out_tests(dataset(conditions, blank), has_composites=True, seed=0)
-    assert [c.hours for c, out in zip(conditions, last, strict=True) if out] == [72.0, 72.0]
-    assert [c.hours for c, out in zip(conditions, between, strict=True) if out] == [24.0, 48.0]
+    last, mixed = held_out_tests(dataset(conditions, blank), has_composites=True, seed=0)
+    held = lambda out: [(c.perturbation, c.hours) for c, is_out in zip(conditions, out, strict=True) if is_out]
+    assert held(last) == [(name, 72.0) for name in "ABCD"]
+    assert held(mixed) == [("A", 24.0), ("B", 72.0), ("C", 48.0), ("D", 72.0)]
     once = dataset([condition("A", 24.0), condition("control", 24.0)], blank[:2])
     assert held_out_tests(once, has_composites=True, seed=0) == []
 
@@ -174,11 +182,33 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     assert shares.widths["parts"].half_width(np.zeros((1, 6)), np.zeros((1, 6), bool)).max() < 1e-2
 
 
+@pytest.mark.parametrize("wanted", [(0.2, 0.7, 0.5), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)])
+def test_shares_after_the_last_harvest_of_a_course_are_those_of_courses_that_others_outlast(wanted):
+    """Each course's last harvest is what the laws say and these shares of its corrections; no courses but those with an odd number are asked."""
+    names, times = ("control", *"ABCDEFGH"), (24.0, 48.0)
+    conditions = [condition(name, hours) for name in names for hours in times]
+    law = {c: RNG.normal(size=6) for c in conditions}
+    residual = {c: RNG.normal(size=6) for c in conditions}
+    at = {(c.perturbation, c.hours): c for c in conditions}
+    mean = {c: law[c] + residual[c] for c in conditions}
+    for name in "BDFH":
+        last, before, base = at[name, 48.0], at[name, 24.0], residual[at["control", 48.0]]
+        steps = (base, residual[before] - base, law[before] - law[last])
+        mean[last] = law[last] + sum(share * step for share, step in zip(wanted, steps, strict=True))
+    data = dataset(conditions, np.array([mean[c] for c in conditions]), standard_error=1e-9, differentiating=True)
+    tests = held_out_tests(data, has_composites=True, seed=0)
+    predicted = np.array([law[c] for c in conditions])
+    ask = lambda asked: np.array([law[c] for c in asked])
+    shares = find_shares(data, tests, [predicted] * 2, [ask] * 2, untested=BETWEEN)
+    np.testing.assert_allclose(shares.carry_over[1], wanted, atol=1e-5)
+    assert set(shares.widths) == {"late", "later"}
+
+
 @pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0])])
 def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum_of_its_parts(untested, compose):
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, [], [], [], untested=untested)
-    assert shares.carry_over.tolist() == [[1.0, 0.0, 0.0]] * 2 and shares.compose.tolist() == compose
+    assert shares.carry_over.tolist() == [[1.0, 0.0, 0.0]] * 3 and shares.compose.tolist() == compose
     assert not shares.widths
 
 

@@ -104,7 +104,7 @@ def residual(fitted, data):
 
 def test_what_was_seen_carries_over_shares_of_the_residuals_of_unedited_cells_and_of_what_goes_beyond(fitted, residual):
     query = [asked("G2", hours) for hours in (12.0, 9.0, 60.0, 3.0)]
-    gain = corrections(fitted, query, carry_over=[[0.8, 0.5, 0.0], [0.6, 0.25, 0.0]])
+    gain = corrections(fitted, query, carry_over=[[0.8, 0.5, 0.0], [9.0, 9.0, 9.0], [0.6, 0.25, 0.0]])
     control = [residual[c] for c in (asked("control", hours) for hours in (12.0, 9.0, 60.0, 3.0))]
     first, second, last = (residual[asked("G2", hours)] for hours in TIMES)
     expected = [
@@ -117,7 +117,7 @@ def test_what_was_seen_carries_over_shares_of_the_residuals_of_unedited_cells_an
 
 
 def test_after_the_last_harvest_all_shares_at_one_are_persistence(fitted, data):
-    everything = np.ones((2, 3), np.float32)
+    everything = np.ones((3, 3), np.float32)
     model = FittedModel(replace(fitted._result, fit=replace(fitted.fit, carry_over=everything)))
     last = data.conditions.index(asked("G2", TIMES[-1]))
     found = model.predict_conditions([asked("G2", TIMES[-1] + 48.0)]).mean[0]

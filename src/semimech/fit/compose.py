@@ -74,6 +74,10 @@ class Seen:
         asked = self.reduced(condition)
         return _hours(asked) > max(_hours(self._reduced[row]) for row in self._like(asked))
 
+    def is_newest(self, condition: Condition) -> bool:
+        """Whether no edited cells at all were harvested as late."""
+        return _hours(self.reduced(condition)) > self._newest
+
     def last(self, condition: Condition) -> Condition:
         """The latest harvest of a known condition's course."""
         rows = self._like(self.reduced(condition))
@@ -165,6 +169,11 @@ class Seen:
     @cached_property
     def _reduced(self) -> tuple[Condition, ...]:
         return tuple(map(self.reduced, self.conditions))
+
+    @cached_property
+    def _newest(self) -> float:
+        edited = (each for each, c in zip(self._reduced, self.conditions, strict=True) if not c.is_control)
+        return max(map(_hours, edited), default=-np.inf)
 
     @cached_property
     def _rows(self) -> dict[tuple[Context, ...], list[int]]:

@@ -15,8 +15,9 @@ from semimech.fit.donors import Lender, Loan, make_donors
 from semimech.fit.pooling import Nested, anonymous
 from semimech.fit.record import Fit
 
-Kind: TypeAlias = Literal["seen", "later", "parts", "unseen"]
+Kind: TypeAlias = Literal["seen", "late", "later", "parts", "unseen"]
 """How a condition stands to the training data; the calibration of its intervals has the same name."""
+_PLACES = ("seen", "late", "later")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +97,7 @@ class Corrections:
         unseen = [row for row, c in enumerate(conditions) if not _genes(c) <= self._trained_genes]
         controls = [merged(condition, without_edits) for condition in conditions]
         less = [anonymous(conditions[row]) for row in unseen]
-        later = [row for row, c in enumerate(conditions) if kinds[row] == "later" and not c.is_control]
+        later = [row for row, c in enumerate(conditions) if kinds[row] in ("late", "later") and not c.is_control]
         before = [self._seen.last(conditions[row]) for row in later]
         parts = [part for found in terms if found is not None for _, part in found]
         found = predict_laws([*conditions, *controls, *less, *before, *parts])
@@ -126,7 +127,7 @@ class Corrections:
             elif kinds[row] == "unseen":
                 carried[row] = trust[0] * control
             else:
-                shares = self._fit.carry_over[1 if row in halted else 0]
+                shares = self._fit.carry_over[_PLACES.index(kinds[row]) if row in halted else 0]
                 carried[row] = shares[0] * control + shares[1] * (self._seen.residual_of(condition) - control)
                 carried[row] += shares[2] * halted.get(row, 0.0)
         mean = mean + carried
@@ -142,7 +143,9 @@ class Corrections:
             return "parts"
         if not self._seen.knows(condition):
             return "unseen"
-        return "later" if self._seen.is_beyond(condition) else "seen"
+        if not self._seen.is_beyond(condition):
+            return "seen"
+        return "later" if self._seen.is_newest(condition) else "late"
 
 
 def _genes(condition: Condition) -> set[str]:

@@ -229,6 +229,7 @@ def _numbers(
         untested=LAW_ALONE if config.pooling == "none" else BETWEEN,
     )
     later = shares.widths.get("later", fitted)
+    late = shares.widths.get("late", later)
     return Fit(
         members=jax.tree.map(lambda leaf: leaf[:n_members] if isinstance(leaf, jax.Array) else leaf, models),
         control=dataset.control_mean().astype(np.float32),
@@ -237,7 +238,8 @@ def _numbers(
         compose=shares.compose.astype(np.float32),
         trust=np.array(selection.trust, np.float32),
         lent=nothing_lent(len(dataset.genes)),
-        seen=shares.widths.get("seen", later),
+        seen=shares.widths.get("seen", late),
+        late=late,
         later=later,
         parts=shares.widths.get("parts", unseen),
         unseen=unseen,

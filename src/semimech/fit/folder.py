@@ -29,7 +29,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import Roster, ScaleGrid
 
-FORMAT = 4
+FORMAT = 5
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
@@ -204,11 +204,12 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         members=stacked,
         control=gene,
         residual=np.zeros((n_training, n_genes), np.float32),
-        carry_over=np.zeros((2, 3), np.float32),
+        carry_over=np.zeros((3, 3), np.float32),
         compose=np.zeros(3, np.float32),
         trust=np.zeros(6, np.float32),
         lent=_empty_lent(about, n_genes),
         seen=calibration,
+        late=calibration,
         later=calibration,
         parts=calibration,
         unseen=calibration,

@@ -27,15 +27,15 @@ class Shares:
     Parameters
     ----------
     carry_over
-        At times between harvests, and after the last: of the residual of unedited cells, of what goes beyond it, and of what the law
-        says would still have changed since the last harvest, taken back.
+        At times between harvests, after the last when others were harvested as late, and after all: of the residual of unedited cells, of
+        what goes beyond it, and of what the law says would still have changed since the last harvest, taken back.
     compose
         Of what the law says beyond the sum of parts, of the residual of unedited cells, and of those of the parts.
     widths
-        Calibrations of ``seen``, ``later`` and ``parts``, where there was something to calibrate on.
+        Calibrations of ``seen``, ``late``, ``later`` and ``parts``, where there was something to calibrate on.
     """
 
-    carry_over: Float[np.ndarray, "2 3"]
+    carry_over: Float[np.ndarray, "3 3"]
     compose: Float[np.ndarray, 3]
     widths: dict[str, Calibration]
 
@@ -58,8 +58,9 @@ class _Tested:
 def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list[Bool[np.ndarray, " condition"]]:
     """Rows that each of the last runs holds out.
 
-    One holds out the last harvest of everything that was edited and harvested twice. Another holds out a harvest between
-    two others, and a third of the combinations whose parts were seen alone (`held_out_composites`).
+    One holds out the last harvest of everything that was edited and harvested twice, so that nothing is as late. Another holds out the
+    last harvest of every second course, of the others one between two harvests, and a third of the combinations whose parts
+    were seen alone (`held_out_composites`).
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list
         Which of them.
     """
     conditions, seen = dataset.conditions, seen_of(dataset, np.zeros_like(dataset.mean))
-    last, middle = np.zeros((2, len(conditions)), dtype=bool)
+    last, mixed = np.zeros((2, len(conditions)), dtype=bool)
     curves: dict[tuple[object, ...], list[int]] = {}
     for row, condition in enumerate(conditions):
         if not condition.is_control:
@@ -80,12 +81,13 @@ def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list
         times = np.array([conditions[row].hours for row in rows])
         different = np.unique(times)
         if len(different) > 1:
-            last[[row for row, time in zip(rows, times, strict=True) if time == different[-1]]] = True
-        if len(different) > 2:
-            time = different[1 + number % (len(different) - 2)]
-            middle[[row for row, each in zip(rows, times, strict=True) if each == time]] = True
-    composites = held_out_composites(seen, seed=seed) if has_composites else np.zeros_like(middle)
-    return [rows for rows in (last, middle | composites) if rows.any()]
+            last[np.array(rows)[times == different[-1]]] = True
+        if len(different) > 1 and number % 2:
+            mixed[np.array(rows)[times == different[-1]]] = True
+        elif len(different) > 2:
+            mixed[np.array(rows)[times == different[1 + number // 2 % (len(different) - 2)]]] = True
+    composites = held_out_composites(seen, seed=seed) if has_composites else np.zeros_like(mixed)
+    return [rows for rows in (last, mixed | composites) if rows.any()]
 
 
 def find_shares(
@@ -111,7 +113,7 @@ def find_shares(
     untested
         Where no combination could be held out: share of what the law says beyond the sum of parts, and of the residuals of parts.
     """
-    kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "later", "parts")}
+    kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "late", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
         _collect(kinds, dataset, out, means, ask)
     own = edited_genes(dataset)
@@ -126,9 +128,10 @@ def find_shares(
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
     later = found.get("later", np.array([1.0, 0.0, 0.0]))
-    between = np.append(found.get("seen", later[:2]), 0.0)
+    late = found.get("late", later)
+    between = np.append(found.get("seen", late[:2]), 0.0)
     compose = found.get("parts", np.array([untested[0], between[0], untested[1]]))
-    return Shares(carry_over=np.stack([between, later]), compose=compose, widths=widths)
+    return Shares(carry_over=np.stack([between, late, later]), compose=compose, widths=widths)
 
 
 def seen_of(dataset: Dataset, residual: Means) -> Seen:
@@ -188,7 +191,9 @@ def _collect(
         base = seen.unedited(control, by_law[number])
         steps = [base, seen.residual_of(condition) - base]
         if seen.is_beyond(condition):
-            kinds["later"].add(row, means[row], [*steps, by_then[number] - means[row]])
+            kinds["later" if seen.is_newest(condition) else "late"].add(
+                row, means[row], [*steps, by_then[number] - means[row]]
+            )
         else:
             kinds["seen"].add(row, means[row], steps)
     used = 2 * len(known)

@@ -32,7 +32,7 @@ class Fit(eqx.Module):
         Observed minus fitted mean of each training condition, as far as it stands out from noise
         (`semimech.fit.held_out.shrunk`).
     carry_over
-        For what was seen, at times between its harvests and after the last: the share of the residual of unedited cells
+        For what was seen, at times between its harvests, after the last, and after the last of all that was edited: the share of the residual of unedited cells
         that is added, of what the residual of the edited ones has beyond it, and, after the last harvest, of what the law says
         would have changed since, taken back: all three at 1 are persistence.
     compose
@@ -44,19 +44,20 @@ class Fit(eqx.Module):
         (`semimech.fit.pooling.Nested`), from inner validation.
     lent
         What they borrow (`semimech.fit.donors`).
-    seen, later, parts, unseen
-        Calibration of intervals: for what was seen, at times between its harvests and after the last; for what was seen
-        in parts; for edits that were not trained on.
+    seen, late, later, parts, unseen
+        Calibration of intervals: for what was seen, at times between its harvests, after the last, and after the last of all; for what
+        was seen in parts; for edits that were not trained on.
     """
 
     members: CellModel
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
-    carry_over: Float[np.ndarray, "2 3"]
+    carry_over: Float[np.ndarray, "3 3"]
     compose: Float[np.ndarray, 3]
     trust: Float[np.ndarray, 6]
     lent: Lent
     seen: Calibration
+    late: Calibration
     later: Calibration
     parts: Calibration
     unseen: Calibration
