@@ -28,18 +28,27 @@ from semimech.data import Dataset, Split, read
 from semimech.evaluate import CEILING, Method, baseline_methods, run_benchmark
 from semimech.evaluate.score import ROLL_OUT
 from semimech.fit.branching import BranchingModel, with_fates
+from semimech.model import PriorNetwork
 from semimech.predictor import AbstractPredictor
-from semimech.simulate import endoderm_differentiation, ipsc_maintenance, simulate_screen, true_values, write_screen
+from semimech.simulate import (
+    endoderm_differentiation,
+    ipsc_maintenance,
+    prior_network,
+    simulate_screen,
+    true_values,
+    write_screen,
+)
 from semimech.simulate.fates import FATES
 
 RESULTS = Path(__file__).resolve().parent / "results"
 REGIMES = {"non-differentiating": ipsc_maintenance, "differentiating": endoderm_differentiation}
 SIZES = {"n_genes": 40, "n_edits": 9, "n_doubles": 0, "days": (1, 2, 4), "cells": 40, "control_cells": 200}
-FIRST_WORLD = 105  # worlds before it were looked at while the fit was made
+FIRST_WORLD = 110  # worlds before it were looked at while the fit was made
 HELD_OUT = 3
 HARVEST = "unseen_harvest"
 N_TRUTH_CELLS = 256
 MODEL, NEURAL, BRANCHING = "semi-mechanistic", "Neural ODE", "semi-mechanistic + fates"
+WIRED = "semi-mechanistic + wiring"
 POPULATIONS = ("OT interpolation", "time interpolation", MODEL, BRANCHING)
 
 
@@ -51,18 +60,23 @@ class Workshop:
     ----------
     seed
         Seed of every fit.
+    wiring
+        Known edges, for the model that is given them.
     """
 
     seed: int
+    wiring: pd.DataFrame
     fitted: dict[tuple[str, bytes], AbstractPredictor] = field(default_factory=dict)
 
     def law(self, law: str, train: Dataset) -> FittedModel:
         """A fitted law."""
-        return self._once(law, train, lambda: fit(train, FitConfig(law=law, seed=self.seed)))
+        config = FitConfig(law="neural" if law == NEURAL else "semi-mechanistic", seed=self.seed)
+        prior = PriorNetwork(edges=self.wiring, use="mask") if law == WIRED else None
+        return self._once(law, train, lambda: fit(train, config, prior=prior))
 
     def branching(self, name: str, train: Dataset) -> BranchingModel:
-        """A predictor inside fates: a baseline, or the law of the model."""
-        inner = partial(self.law, MODEL) if name == MODEL else partial(fit_baseline, name)
+        """A predictor inside fates: a baseline, or a law."""
+        inner = partial(self.law, name) if name in (MODEL, WIRED) else partial(fit_baseline, name)
         return self._once(f"{name} + fates", train, lambda: with_fates(train, inner, seed=self.seed))
 
     def baseline(self, name: str, train: Dataset) -> AbstractPredictor:
@@ -71,10 +85,12 @@ class Workshop:
 
     def methods(self) -> tuple[Method, ...]:
         """Everything that is compared."""
-        wrapped = [MODEL, "no change", "gaussian conditioning"]
+        wrapped = [MODEL, WIRED, "no change", "gaussian conditioning"]
         return (
-            Method(name=MODEL, fit=lambda train, _: self.law(MODEL, train)),
-            Method(name=NEURAL, fit=lambda train, _: self.law("neural", train)),
+            *(
+                Method(name=name, fit=lambda train, _, name=name: self.law(name, train))
+                for name in (MODEL, WIRED, NEURAL)
+            ),
             *(
                 Method(name=f"{name} + fates", fit=lambda train, _, name=name: self.branching(name, train))
                 for name in wrapped
@@ -97,9 +113,9 @@ class Workshop:
         return self.fitted[key]
 
 
-def simulated(regime: str, number: int) -> tuple[Dataset, np.ndarray]:
-    """A screen as measured, and the noise-free mean of each of its conditions in the observed scale."""
-    world_key, screen_key, truth_key = jax.random.split(jax.random.key(number), 3)
+def simulated(regime: str, number: int) -> tuple[Dataset, np.ndarray, pd.DataFrame]:
+    """A screen as measured, the noise-free mean of each of its conditions in the observed scale, and edges as a database has them."""
+    world_key, screen_key, truth_key, wiring_key = jax.random.split(jax.random.key(number), 4)
     world, design = REGIMES[regime](**SIZES, key=world_key)
     screen = simulate_screen(world, design, n_truth_cells=2, key=screen_key)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +123,7 @@ def simulated(regime: str, number: int) -> tuple[Dataset, np.ndarray]:
         write_screen(screen, file)
         data = read(file)
     truth = true_values(world, data.conditions, measurement=design.measurement, n_cells=N_TRUTH_CELLS, key=truth_key)
-    return replace(data, name=f"{regime} {number}"), truth.observed
+    return replace(data, name=f"{regime} {number}"), truth.observed, prior_network(world, key=wiring_key)
 
 
 def held_out(data: Dataset, number: int) -> tuple[Split, Split]:
@@ -159,8 +175,8 @@ def one_world(
     splits
         What is held out.
     """
-    data, truth = simulated(regime, number)
-    workshop = Workshop(seed=number)
+    data, truth, wiring = simulated(regime, number)
+    workshop = Workshop(seed=number, wiring=wiring)
     scores, populations = [], []
     for split in splits(data, number):
         mean = data.mean.copy()

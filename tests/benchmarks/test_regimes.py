@@ -122,9 +122,9 @@ def test_one_small_world_is_scored_against_its_truth_by_every_method(monkeypatch
     found, populations = regimes.one_world(
         "differentiating", 3, splits=lambda data, number: regimes.held_out(data, number)[-1:]
     )
-    names = {m.name for m in regimes.Workshop(seed=0).methods()}
+    names = {m.name for m in regimes.Workshop(seed=0, wiring=pd.DataFrame()).methods()}
     assert set(found["predictor"]) == names
-    data, truth = regimes.simulated("differentiating", 3)
+    data, truth, _ = regimes.simulated("differentiating", 3)
     split = regimes.held_out(data, 3)[-1]
     nothing = found[(found["predictor"] == "persistence") & (found["scope"] == "all")]["value"].mean()
     persistence = fit_baseline("persistence", data.subset(split.train))
