@@ -47,3 +47,22 @@ def test_a_goal_is_approached_with_an_interval(finished, tmp_path):
 def test_a_round_that_cannot_be_planned_is_an_error_in_words(extra, said, finished):
     done = call("design", "next", finished.folder, "--most", 20, *extra)
     assert done.code == 2 and said in done.err
+
+
+def test_a_campaign_is_replayed_drawn_and_goes_on(screen_file, tmp_path):
+    settings = tmp_path / "quick.toml"
+    settings.write_text(
+        'steady_state = "none"\nn_steps = 2\nvalidation_steps = 2\nn_members = 1\nn_folds = 2\nsparsities = [0.1]\n'
+    )
+    options = ("--out", tmp_path / "out", "--begin", 2, "--batch", 1, "--rounds", 1, "--config", settings)
+    done = call("campaign", screen_file, *options, "--strategy", "diverse", "--strategy", "random")
+    assert done.code == 0, done.err
+    curves = pd.read_csv(io.StringIO(done.out), sep="\t")
+    assert curves.groupby("strategy")["n_edits"].apply(list).to_dict() == {"diverse": [2, 3], "random": [2, 3]}
+    assert "diverse saves" in done.err and (tmp_path / "out" / "campaign.png").stat().st_size > 1000
+    again = call("campaign", screen_file, *options, "--strategy", "random", "--strategy", "diverse")
+    assert again.code == 0 and "steps" not in again.err
+    errors = pd.read_csv(tmp_path / "out" / "errors.tsv", sep="\t")
+    assert set(errors["round"]) == {0, 1} and (errors["error"] > 0).all()
+    refused = call("campaign", screen_file, *options, "--held-out", 0.4)
+    assert refused.code == 2 and "holds a campaign of other data, sizes or settings" in refused.err

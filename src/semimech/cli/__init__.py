@@ -9,6 +9,7 @@ from pathlib import Path
 from semimech._errors import SemimechError
 from semimech.cli.abundance import abundance
 from semimech.cli.audit import audit
+from semimech.cli.campaign import campaign
 from semimech.cli.commands import app
 from semimech.cli.design import app as design
 from semimech.cli.explain import explain
@@ -20,7 +21,7 @@ from semimech.cli.screen import screen
 from semimech.cli.sensitivity import sensitivity
 from semimech.cli.simulate import simulate
 
-for command in (audit, abundance, simulate, predict, explain, order, pilot, screen, sensitivity):
+for command in (audit, abundance, campaign, simulate, predict, explain, order, pilot, screen, sensitivity):
     app.command()(command)
 design.command("next")(next_)
 app.add_typer(design, name="design")

@@ -3,9 +3,11 @@
 from semimech.design.allocate import FORMULA, Allocation, allocate
 from semimech.design.audit import Audit, audit, gain_of_controls, groups_of, layout_of, variance_components
 from semimech.design.blocks import assign_blocks
+from semimech.design.campaign import Campaign, run_campaign
 from semimech.design.candidates import CandidateSpace, as_experiments
 from semimech.design.choose import Criterion, Pick, choose
 from semimech.design.components import VarianceComponents, estimate_components
+from semimech.design.curves import learning_curves
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
@@ -19,16 +21,19 @@ from semimech.design.prices import Limits, Prices
 from semimech.design.purchases import Costs, Purchase, purchases
 from semimech.design.request import Request
 from semimech.design.round import Round, plan_round
+from semimech.design.strategies import STRATEGIES
 from semimech.design.totals import Yields
 from semimech.design.value import Saving, edits_needed, saving
 
 __all__ = [
     "FORMULA",
     "LEVERS",
+    "STRATEGIES",
     "Allocation",
     "Attempt",
     "Audit",
     "ByEstimator",
+    "Campaign",
     "CandidateSpace",
     "Components",
     "Costs",
@@ -65,6 +70,7 @@ __all__ = [
     "in_silico_screen",
     "is_connected",
     "layout_of",
+    "learning_curves",
     "levers",
     "log_count_variance",
     "make_goal",
@@ -72,6 +78,7 @@ __all__ = [
     "plan_round",
     "pool_groups",
     "purchases",
+    "run_campaign",
     "saving",
     "shortlist_pairs",
     "single_guide_share",

@@ -2,6 +2,7 @@
 
 from semimech.report.plots.abundance import plot_abundance, plot_bottleneck, plot_drift
 from semimech.report.plots.budget import plot_budget
+from semimech.report.plots.campaign import plot_campaign
 from semimech.report.plots.counts import plot_counts
 from semimech.report.plots.design import plot_layout
 from semimech.report.plots.encode import data_uri, svg
@@ -23,6 +24,7 @@ __all__ = [
     "plot_batches",
     "plot_bottleneck",
     "plot_budget",
+    "plot_campaign",
     "plot_comparisons",
     "plot_conditions",
     "plot_counts",
