@@ -43,7 +43,7 @@ from semimech.simulate.fates import FATES
 RESULTS = Path(__file__).resolve().parent / "results"
 REGIMES = {"non-differentiating": ipsc_maintenance, "differentiating": endoderm_differentiation}
 SIZES = {"n_genes": 40, "n_edits": 9, "n_doubles": 0, "days": (1, 2, 4), "cells": 40, "control_cells": 200}
-FIRST_WORLD = 110  # worlds before it were looked at while the fit was made
+FIRST_WORLD = 120  # worlds before it were looked at while the fit was made
 HELD_OUT = 3
 HARVEST = "unseen_harvest"
 N_TRUTH_CELLS = 256

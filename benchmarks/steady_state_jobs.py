@@ -68,11 +68,12 @@ def arms_apart(arms: Sequence[Arm]) -> list[list[Arm]]:
     return list(groups.values())
 
 
-def do_task(plan: Plan) -> Part:
-    """Fit and score all arms of one task in this process."""
+def do_task(plan: Plan, *, treatments: Sequence[str] = ()) -> Part:
+    """Fit and score all arms of one task in this process, and the baselines; or arms of some treatments alone."""
     start = time.monotonic()
     task = plan.make()
-    scores = score_task(task, task.arms, others=baseline_methods())
+    arms = [arm for arm in task.arms if not treatments or arm.treatment in treatments]
+    scores = score_task(task, arms, others=() if treatments else baseline_methods())
     jax.clear_caches()  # every set compiles its own programs, and a process may map only so many
     return Part(scores, task.workshop.chosen().assign(group=task.group), time.monotonic() - start)
 

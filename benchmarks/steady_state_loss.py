@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.steady_state_loss run --cache FOLDER`` fits and scores, one file per task, and goes on from
 what is there; ``… render --cache FOLDER`` writes the page, the figure and the scores of all finished tasks;
-``… restore --cache FOLDER`` unpacks the scores of the repository into a folder, for `run` to go on from them.
+``… restore --cache FOLDER`` unpacks the scores of the repository into a folder, for `run` to go on from them. ``run --cache NEW --treatments default`` fits
+some treatments only, and ``render --cache FOLDER --newer NEW`` shows them in the place of the older ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +32,9 @@ SETTINGS = {
 }
 
 
-def run(cache: Path, *, n_seeds: int, minutes: float, only: str, n_jobs: int = 1) -> None:
+def run(
+    cache: Path, *, n_seeds: int, minutes: float, only: str, n_jobs: int = 1, treatments: Sequence[str] = ()
+) -> None:
     """Do all tasks that have no file yet, until the time is up.
 
     Parameters
@@ -45,6 +49,8 @@ def run(cache: Path, *, n_seeds: int, minutes: float, only: str, n_jobs: int = 1
         Tasks whose name begins so.
     n_jobs
         Processes; with more than one, arms of a task that share no fit are fitted in several.
+    treatments
+        Only arms of these, and in one process; all if none is named.
     """
     from benchmarks.steady_state_jobs import Part, do_task, finished_tasks
     from benchmarks.steady_state_tasks import plans
@@ -62,14 +68,14 @@ def run(cache: Path, *, n_seeds: int, minutes: float, only: str, n_jobs: int = 1
         for plan in plans(n_seeds=n_seeds, settings=SETTINGS)
         if plan.name.startswith(only) and not (cache / f"{plan.name}.tsv").exists()
     }
-    if n_jobs > 1:
+    if n_jobs > 1 and not treatments:
         for name, part in finished_tasks(list(due), n_seeds=n_seeds, settings=SETTINGS, n_jobs=n_jobs):
             keep(name, part)
         return
     for name, plan in due.items():
         if time.monotonic() - began > 60 * minutes:
             break
-        keep(name, do_task(plan))
+        keep(name, do_task(plan, treatments=treatments))
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -101,12 +107,21 @@ def restore(cache: Path, results: Path) -> None:
                 write_table(part, file)
 
 
-def render(cache: Path, results: Path, *, note: str = "") -> None:
-    """Write the page, its figure and its scores from what is finished."""
+def replaced(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the old table but for tasks and predictors that the new one has, and those of the new one."""
+    keys = ["task", "predictor"]
+    again = pd.MultiIndex.from_frame(new[keys])
+    return pd.concat([old[~pd.MultiIndex.from_frame(old[keys]).isin(again)], new], ignore_index=True)
+
+
+def render(cache: Path, results: Path, *, note: str = "", newer: Path | None = None) -> None:
+    """Write the page, its figure and its scores from what is finished; what was fitted again stands in the place of the older."""
     from benchmarks.steady_state_figure import draw
     from benchmarks.steady_state_page import page
 
     scores, chosen = read_cache(cache)
+    if newer is not None:
+        scores, chosen = (replaced(old, new) for old, new in zip((scores, chosen), read_cache(newer), strict=True))
     results.mkdir(parents=True, exist_ok=True)
     draw(scores, results / "steady_state_loss.png")
     for table, name in zip((scores, chosen), KINDS.values(), strict=True):
@@ -124,14 +139,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="only tasks whose name begins so")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the page")
+    parser.add_argument("--treatments", default="", help="only arms of these treatments, with commas")
+    parser.add_argument(
+        "--newer", type=Path, help="folder of tasks fitted again, whose rows replace those of the cache"
+    )
     parser.add_argument("--note", default="", help="what else was special about the run, for the page")
     given = parser.parse_args(arguments)
     if given.what == "run":
-        run(given.cache, n_seeds=given.seeds, minutes=given.minutes, only=given.only, n_jobs=given.jobs)
+        treatments = tuple(filter(None, given.treatments.split(",")))
+        run(
+            given.cache,
+            n_seeds=given.seeds,
+            minutes=given.minutes,
+            only=given.only,
+            n_jobs=given.jobs,
+            treatments=treatments,
+        )
     elif given.what == "restore":
         restore(given.cache, given.results)
     else:
-        render(given.cache, given.results, note=given.note)
+        render(given.cache, given.results, note=given.note, newer=given.newer)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from benchmarks import sets, steady_state_loss
 from benchmarks.steady_state_arms import MECHANISTIC, NEURAL, Arm, Workshop, arms
+from benchmarks.steady_state_jobs import do_task
 from benchmarks.steady_state_loss import read_cache, render, restore, write_table
 from benchmarks.steady_state_scores import score_task
 from benchmarks.steady_state_series import with_series
@@ -123,6 +124,30 @@ def test_a_run_goes_on_from_the_tasks_that_are_there(tmp_path: Path, monkeypatch
     (tmp_path / "a.tsv").write_text("x\n1\n")
     steady_state_loss.run(tmp_path, n_seeds=1, minutes=1.0, only="")
     assert made == ["b"]
+
+
+def test_arms_that_were_fitted_again_stand_in_the_place_of_the_older_ones_and_nothing_else_is_touched():
+    old = pd.DataFrame({"task": ["a", "a", "b"], "predictor": ["x", "y", "x"], "mse": [1.0, 2.0, 3.0]})
+    new = pd.DataFrame({"task": ["a", "a"], "predictor": ["x", "x"], "mse": [7.0, 8.0]})
+    found = steady_state_loss.replaced(old, new)
+    assert sorted(found.itertuples(index=False, name=None)) == [
+        ("a", "x", 7.0),
+        ("a", "x", 8.0),
+        ("a", "y", 2.0),
+        ("b", "x", 3.0),
+    ]
+
+
+def test_only_some_treatments_are_fitted_where_they_are_named(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    monkeypatch.setattr(
+        "benchmarks.steady_state_jobs.score_task", lambda task, arms, *, others: asked.append((arms, others))
+    )
+    chosen = arms(MECHANISTIC, ("none", "default"))
+    workshop = SimpleNamespace(chosen=lambda: pd.DataFrame({"x": [1]}))
+    plan = SimpleNamespace(make=lambda: SimpleNamespace(workshop=workshop, arms=chosen, group="g"))
+    do_task(plan, treatments=("default",))
+    assert asked == [([chosen[1]], ())]
 
 
 def test_a_dream4_perturbation_is_on_until_half_way_and_then_taken_off(root: Path):

@@ -74,3 +74,23 @@ def test_without_single_cells_there_are_no_fates():
     bulk = replace(screen({"control": 0.5}), cells=None)
     assert fates_by_time(bulk, seed=0) == {}
     assert cells_of(bulk, np.array([0])).shape == (0, 6)
+
+
+def test_cells_that_are_parted_before_and_after_are_parted_in_between_though_too_little_to_tell_alone():
+    """At the middle time the centres lie 3.5 standard deviations apart: less than the four that are asked of a time alone."""
+    rng = np.random.default_rng(4)
+    hours, shares = (24.0, 48.0, 96.0), (0.7, 0.7, 0.7)
+    spread = (0.4, np.linalg.norm(CENTRES[0] - CENTRES[1]) / 3.5, 0.4)
+    clouds = []
+    for share, each in zip(shares, spread, strict=True):
+        fate = (np.arange(600) >= share * 600).astype(int)
+        clouds.append(CENTRES[fate] + each * rng.normal(size=(600, CENTRES.shape[1])))
+    cells = Cells(values=np.concatenate(clouds), condition=np.repeat(range(3), 600), batch=np.zeros(1800, int))
+    conditions = [condition("control", time, medium=MEDIUM) for time in hours]
+    data = dataset(conditions, np.array([c.mean(axis=0) for c in clouds]), cells=cells, media=(MEDIUM,))
+    assert separate(clouds[1], seed=0) is None
+    found = fates_by_time(data, seed=0)
+    assert list(found) == list(hours)
+    assert found[48.0].centre == pytest.approx(CENTRES, abs=0.6)
+    assert found[48.0].membership(clouds[1], np.array([0.5, 0.5]))[0] == pytest.approx([0.7, 0.3], abs=0.06)
+    assert list(fates_by_time(data.subset([0, 1]), seed=0)) == [24.0]  # nothing after: they may have come together

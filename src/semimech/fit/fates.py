@@ -92,14 +92,27 @@ def separate(cells: Float[np.ndarray, "cell gene"], *, seed: int) -> Fates | Non
         if mixture.bic(scores) >= least or mixture.weights_.min() < _LEAST_SHARE or _distance(mixture) < _SEPARATION:
             break
         best, least = mixture, mixture.bic(scores)
-    if best.n_components == 1:
-        return None
-    pull = best.means_ @ best.precisions_
+    return None if best.n_components == 1 else _fates(cells, axes, best).ordered(np.argsort(-best.weights_))
+
+
+def _between(
+    cells: Float[np.ndarray, "cell gene"], centre: Float[np.ndarray, "fate gene"], *, seed: int
+) -> Fates | None:
+    """Fates of cells that are parted before and after, from centres expected now, in their order; ``None`` if one is lost."""
+    axes = PCA(n_components=min(_AXES, cells.shape[1], len(cells) - 1), svd_solver="full").fit(cells)
+    scores = axes.transform(cells)
+    start = axes.transform(centre)
+    mixture = GaussianMixture(len(centre), covariance_type="tied", means_init=start, random_state=seed).fit(scores)
+    return _fates(cells, axes, mixture) if mixture.weights_.min() >= _LEAST_SHARE else None
+
+
+def _fates(cells: Float[np.ndarray, "cell gene"], axes: PCA, mixture: GaussianMixture) -> Fates:
+    """A mixture in principal components as fates of cells."""
+    pull = mixture.means_ @ mixture.precisions_
     weight = pull @ axes.components_
-    offset = -0.5 * (pull * best.means_).sum(axis=1) - weight @ axes.mean_
-    belongs = best.predict_proba(scores)
-    centre = belongs.T @ cells / belongs.sum(axis=0)[:, None]
-    return Fates(centre=centre, weight=weight, offset=offset).ordered(np.argsort(-best.weights_))
+    offset = -0.5 * (pull * mixture.means_).sum(axis=1) - weight @ axes.mean_
+    belongs = mixture.predict_proba(axes.transform(cells))
+    return Fates(centre=belongs.T @ cells / belongs.sum(axis=0)[:, None], weight=weight, offset=offset)
 
 
 def _distance(mixture: GaussianMixture) -> float:
@@ -113,7 +126,8 @@ def fates_by_time(dataset: Dataset, *, seed: int) -> dict[float, Fates]:
     """Fates of unedited cells at each time of harvest at which they part, in one order at all times.
 
     Cells that never left a maintenance medium in which they are stationary have no fates. Those of all other media are
-    pooled: media share fates and differ in how many cells take them. Times with fewer fates than the last are left out.
+    pooled: media share fates and differ in how many cells take them. Times with fewer fates than the last are left out, but
+    for those between two that have them: what was parted and will be is parted, too little to be told without that knowledge.
 
     Parameters
     ----------
@@ -134,6 +148,18 @@ def fates_by_time(dataset: Dataset, *, seed: int) -> dict[float, Fates]:
             continue
         later = fates if later is None else fates.ordered(_match(later, fates))
         found[hours] = later
+    parted = dict(sorted(found.items()))
+    for hours in set(dataset.hours[is_driven]) - set(parted):
+        before, after = ([t for t in parted if (t < hours) == is_before] for is_before in (True, False))
+        if not before or not after:
+            continue
+        first, last = before[-1], after[0]
+        share = (hours - first) / (last - first) if np.isfinite(last) else 0.0
+        centre = (1.0 - share) * parted[first].centre + share * parted[last].centre
+        cells = cells_of(dataset, np.flatnonzero(is_driven & (dataset.hours == hours)))
+        fates = _between(cells, centre, seed=seed)
+        if fates is not None:
+            found[hours] = fates
     return dict(sorted(found.items()))
 
 
