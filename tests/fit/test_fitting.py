@@ -265,3 +265,17 @@ def test_inner_validation_lets_a_true_table_of_wiring_count_for_more_than_a_fals
     )  # from checkpoints: no set of runs is taken for another
     pd.testing.assert_frame_equal(again.record.selection, model.record.selection)
     assert all(np.array_equal(a, b) for a, b in zip(arrays(again), arrays(model), strict=True))
+
+
+def test_where_no_unedited_cells_were_measured_an_unseen_edit_is_what_the_others_have_in_common_at_that_time():
+    """Edits that share two times' levels and else are noise: the mean of edits at each time, not that of all times nor of the law."""
+    rng = np.random.default_rng(0)
+    conditions = [condition(name, hours) for name in EDITED for hours in (12.0, 24.0)]
+    level = {hours: rng.uniform(2.0, 6.0, N_GENES) for hours in (12.0, 24.0)}
+    mean = np.array([level[c.hours] for c in conditions]) * (1 + 0.05 * rng.normal(size=(len(conditions), N_GENES)))
+    data = dataset(conditions, mean, standard_error=0.05, differentiating=True)
+    model = fit(data, replace(QUICK, n_steps=20, validation_steps=20, checkpoint_every=20), targets=("Z",))
+    found = model.predict_conditions([condition("Z", hours) for hours in (12.0, 24.0)]).mean
+    together = np.array([mean[data.hours == hours].mean(axis=0) for hours in (12.0, 24.0)])
+    between = np.abs(together - together.mean(axis=0)).mean()
+    assert np.abs(found - together).mean() < 0.1 * between

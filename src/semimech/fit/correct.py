@@ -73,6 +73,8 @@ class Corrections:
         self._seen = Seen(conditions=training, residual=np.asarray(fit.residual, np.float64), pool=pool)
         lent, donors = fit.lent, [training[row] for row in fit.lent.row]
         self._lender = Lender(donors=make_donors(donors, lent.change, genes, pool), kin=kin, lent=lent)
+        # without unedited cells, what edits were measured to have in common is all of it borrowed, or nothing (`semimech.fit.select`)
+        self._stands_on_edits = bool(fit.trust[3] > 0) and not any(c.is_control for c in training)
         self._trained_genes = {gene for condition in training for gene in _genes(condition)}
 
     def predict(
@@ -111,6 +113,7 @@ class Corrections:
         nested = Nested(
             unedited=no_edit[unseen], control=no_edit[unseen], shared=any_edit, specific=mean[unseen], borrowed=steps
         )
+        nested = nested.moved(self._fit.control - nested.unedited) if self._stands_on_edits else nested
         mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(trust))
         carried, borrowed, used = np.zeros_like(mean), np.zeros_like(mean), 0
         borrowed[unseen] = np.where(own[unseen], 0.0, steps @ trust[3:])

@@ -11,10 +11,14 @@ from scipy.optimize import lsq_linear
 
 from semimech.experiment import Condition, Context
 
+SHARES = ("trust_control", "trust_shared", "trust", "trust_mean", "trust_alike", "trust_response")
+"""Names of the shares of `Nested.steps`, as in the table of a selection."""
 MEASURED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 """Shares whose prediction is the measured controls."""
 ANY_EDIT = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 """Shares whose prediction is what all edits have in common."""
+LAW_ALONE = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+"""Shares whose prediction is the law's."""
 THE_LAW = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
 """Shares whose prediction is the law's own change from the measured controls."""
 
@@ -47,6 +51,11 @@ class Nested:
     def pooled(self, trust: Float[np.ndarray, 6]) -> Float[np.ndarray, "condition gene"]:
         """The law's unedited cells, and as much of each step from there as it is trusted."""
         return self.unedited + self.steps @ trust
+
+    def moved(self, shift: Float[np.ndarray, "condition gene"] | float) -> Nested:
+        """All levels moved alike; steps between them stay."""
+        names = ("unedited", "control", "shared", "specific")
+        return replace(self, **{name: getattr(self, name) + shift for name in names})
 
     @classmethod
     def mean(cls, several: Sequence[Nested]) -> Nested:

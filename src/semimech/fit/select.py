@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import jax
 import numpy as np
@@ -23,14 +23,12 @@ from semimech.fit.candidates import (
     table_candidates,
 )
 from semimech.fit.config import FitConfig
-from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, find_trust, unedited
+from semimech.fit.pooling import ANY_EDIT, LAW_ALONE, MEASURED, SHARES, THE_LAW, Nested, anonymous, find_trust, unedited
 from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
 from semimech.model import make_plan
 
 _TIE = 0.02
-_LAW_ALONE = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-_STEPS = ("trust_control", "trust_shared", "trust", "trust_mean", "trust_alike", "trust_response")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +78,7 @@ def edit_folds(dataset: Dataset, n_folds: int, *, seed: int) -> list[Bool[np.nda
 class _Outcome:
     """What one candidate, or the average of some, said of conditions while their edits were held out.
 
-    Parameters
-    ----------
-    candidate
-        The candidate.
-    nested
-        Predictions of the held-out conditions, with their edits and with less.
-    errors
-        Error in each fold relative to no change, after pooling.
-    held_out
-        Predictions after pooling.
-    trust
-        How far ``held_out`` goes along ``nested``.
+    After pooling, with shares ``trust`` of the steps of ``nested``: the predictions, and their error in each fold relative to no change.
     """
 
     candidate: Candidate
@@ -111,17 +98,22 @@ class _Trial:
     folds: Sequence[Bool[np.ndarray, " condition"]]
     borrowed: Float[np.ndarray, "condition gene 3"]
 
+    @property
+    def _stands_on_edits(self) -> bool:
+        return bool(self.borrowed[..., 0].any()) and not self.dataset.is_control.any()
+
     def outcome(self, candidate: Candidate, nested: Nested) -> _Outcome:
         """Pool held-out predictions, and score them by fold, relative to no change."""
         dataset, own = self.dataset, edited_genes(self.dataset)
         weight = np.asarray(self.training.problem.weight)[: len(own)] * (~own & ~dataset.is_control[:, None])
-        trust, pooled = _LAW_ALONE, nested.specific
+        trust, pooled = LAW_ALONE, nested.specific
         if self.config.pooling == "validated":
-            anchor = MEASURED if dataset.is_control.any() else ANY_EDIT
+            anchor = MEASURED if dataset.is_control.any() or self._stands_on_edits else ANY_EDIT
             credit = law_credit(candidate, self.config, self.training.problem)
             found = find_trust(nested, dataset.mean, weight, _numbers_of_edits(dataset), anchor=anchor, credit=credit)
             is_lent = np.abs(self.borrowed).max(axis=(0, 1)) > 0.0
             trust, pooled = np.append(found.trust[:3], np.where(is_lent, found.trust[3:], 0.0)), found.held_out
+            trust[3] = 1.0 if self._stands_on_edits else trust[3]
         pooled = np.where(own, nested.specific + trust[0] * nested.steps[..., 0], pooled)
         control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
         unchanged = weight * (control - dataset.mean) ** 2
@@ -161,8 +153,16 @@ class _Trial:
                 specific=levels[2],
                 borrowed=self.borrowed,
             )
-            outcomes.append(self.outcome(candidate, nested))
+            outcomes.append(self.outcome(candidate, self._on_edits(nested)))
         return outcomes
+
+    def _on_edits(self, nested: Nested) -> Nested:
+        """Without unedited cells the law's level began at the mean of all edits, held out or not: that of others takes its place."""
+        if not self._stands_on_edits:
+            return nested
+        shift = self.dataset.control_mean() + self.borrowed[..., 0] - nested.unedited
+        moved = nested.moved(np.where(edited_genes(self.dataset), 0.0, shift))
+        return replace(moved, borrowed=self.borrowed * [0.0, 1.0, 1.0])
 
     def _control(self, by_law: Float[np.ndarray, "condition gene"]) -> Float[np.ndarray, "condition gene"]:
         """Matched controls of what was held out, where there are any."""
@@ -231,11 +231,8 @@ def select(
         chosen = (asked or [middle])[0]
         blank = _nothing(dataset)
         nested = Nested(unedited=blank, control=blank, shared=blank, specific=blank, borrowed=borrowed)
-        trust = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-        nothing = _Outcome(candidate=chosen, nested=nested, errors=np.full(1, np.nan), held_out=blank, trust=trust)
-        return Selection(
-            chosen=chosen, averaged=(chosen,), table=_table([nothing], [nothing]), held_out=blank, trust=trust
-        )
+        none = _Outcome(candidate=chosen, nested=nested, errors=np.full(1, np.nan), held_out=blank, trust=THE_LAW)
+        return Selection(chosen=chosen, averaged=(chosen,), table=_table([none], [none]), held_out=blank, trust=THE_LAW)
     trial = _Trial(dataset=dataset, training=training, config=config, folds=folds, borrowed=borrowed)
     outcomes = trial.validate(first, key=key)
     best, n_tables = min(outcomes, key=_mean_error), len(training.problem.known)
@@ -283,7 +280,7 @@ def _table(outcomes: Sequence[_Outcome], averaged: Sequence[_Outcome]) -> pd.Dat
     table = pd.DataFrame([asdict(outcome.candidate) for outcome in outcomes]).drop(columns="tables")
     if any(outcome.candidate.tables for outcome in outcomes):
         table["tables"] = ["; ".join(f"{count:g}" for count in o.candidate.tables) or "1" for o in outcomes]
-    for number, name in enumerate(_STEPS):
+    for number, name in enumerate(SHARES):
         table[name] = [outcome.trust[number] for outcome in outcomes]
     table["error"] = [outcome.errors.mean() for outcome in outcomes]
     n = len(averaged[0].errors)
