@@ -42,6 +42,10 @@ class Escapers:
     distance
         Distance of the edited cells from unedited ones, in standard deviations of unedited cells; NaN where the share is told
         from the counts of the target.
+    skewness
+        Of the share's error, where it is known.
+    weight
+        How well the share is told, up to a factor and whatever it is: cells, times the fourth power of the loss of a target.
     probability
         Probability that each cell carries no working edit; empty where only the share can be told.
     """
@@ -49,6 +53,8 @@ class Escapers:
     share: float
     standard_error: float
     distance: float
+    skewness: float = 0.0
+    weight: float = 1.0
     probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
 
 
@@ -109,7 +115,7 @@ def escaper_share(
         return None
     # Where no cell looks unedited the slopes tell no width: one cell in all may still have been missed.
     error = max(_share_error(score, share, centre, spread), 1.0 / len(score))
-    return Escapers(share=share, standard_error=error, distance=centre, probability=weight)
+    return Escapers(share=share, standard_error=error, distance=centre, weight=len(score), probability=weight)
 
 
 def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
@@ -146,7 +152,13 @@ def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
     for name, several in parts.items():
         each = pooled(several)
         if each.is_visible:
-            found[name] = Escapers(share=each.share, standard_error=each.share_error, distance=np.nan)
+            found[name] = Escapers(
+                share=each.share,
+                standard_error=each.share_error,
+                distance=np.nan,
+                skewness=each.excess_third / each.excess_error**3,
+                weight=each.n_cells * (1.0 - each.kept) ** 4,
+            )
     return found | {
         conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()
     }
