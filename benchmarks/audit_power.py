@@ -94,7 +94,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axes.plot(np.append(cells, more), np.append(share, np.ones(len(more))), label=assumption, **style)
     axes.axhline(WANTED, color="0.5", linewidth=0.8, linestyle="--")
     axes.axhline(LEVEL, color="0.5", linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", xlabel="edited cells per condition and batch (2 batches)", ylabel="share of screens with p ≤ 0.05")
+    axes.set(
+        xscale="log", xlabel="edited cells per condition and batch (2 batches)", ylabel="share of screens with p ≤ 0.05"
+    )
     axes.set_xticks(CELLS, [str(c) for c in CELLS])
     axes.minorticks_off()
     axes.set_ylim(-0.02, 1.02)
@@ -129,7 +131,9 @@ def main() -> None:
     ]
     for assumption, part in table.groupby("assumption", sort=False):
         cells = {
-            row["cells"]: f"{100 * row['seen']:.0f} ({100 * row['lower']:.0f} to {100 * row['upper']:.0f}) [{100 * row['fails']:.0f}]"
+            row[
+                "cells"
+            ]: f"{100 * row['seen']:.0f} ({100 * row['lower']:.0f} to {100 * row['upper']:.0f}) [{100 * row['fails']:.0f}]"
             for row in part.to_dict("records")
         }
         lines.append(f"| {assumption} | {' | '.join(cells.get(c, '') for c in CELLS)} | {enough(part)} |")

@@ -67,38 +67,6 @@ def table(**fields) -> ad.AnnData:
     return screen(n=25, depth=400.0, **fields)
 
 
-NO_DOUBLES = ("control", "A", "B")
-DESIGNS = {
-    "one time": (table(days=(2,)), {"control stationarity", "settled at harvest", "effect independent of time"}),
-    "one time, numbers": (table(days=(2,)), {"no growth selection or bottleneck"}),
-    "few edits, numbers": (table(), {"no growth selection or bottleneck"}),
-    "no pairs": (table(perturbations=NO_DOUBLES), {"additive combinations"}),
-    "pairs without a single": (table(perturbations=("control", "A", "A+B")), {"additive combinations"}),
-    "one medium": (table(), {"medium-independent effect"}),
-    "one order": (table(), {"commuting order"}),
-    "no controls": (table(perturbations=("A", "B", "A+B")), TESTED),
-    "few controls": (
-        ad.concat(
-            [table(perturbations=("A", "B")), screen(perturbations=("control",), n=3, depth=400.0, seed=1)],
-            index_unique="-",
-        ),
-        TESTED - {"batch not confounded with edits"},
-    ),
-    "transcripts that stay": (table(), {"full efficacy"}),
-}
-
-
-@pytest.mark.parametrize("name", DESIGNS)
-def test_a_design_without_the_arm_cannot_tell_and_names_it(name):
-    data, untestable = DESIGNS[name]
-    for finding in audit(data).findings:
-        if finding.assumption.id in untestable:
-            assert finding.verdict == "cannot tell"
-            assert finding.comparisons == 0
-            assert finding.evidence
-            assert finding.would_tell
-
-
 def test_times_in_batches_of_their_own_cannot_tell_whether_controls_move():
     data = table()
     data.obs["batch"] = data.obs["day"].astype(str)

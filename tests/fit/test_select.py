@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ from semimech.fit.candidates import (
 )
 from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
-from semimech.fit.select import _as_good, _Outcome, edit_folds, select
+from semimech.fit.select import _as_good, _Outcome, _Trial, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import Training
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid
@@ -95,6 +96,26 @@ def test_a_law_whose_wiring_is_known_has_more_credit_and_a_neural_ode_has_none(d
     unwired, wired = credit[None, ()], credit["mask", ()]
     assert 0.0 < unwired < wired
     assert [credit["soft", tables] for tables in ((), (3.0,), (0.0,))] == [wired, wired, unwired]
+
+
+def test_tables_count_as_given_in_every_candidate_and_are_not_tried_otherwise(data, monkeypatch):
+    tried = []
+
+    def validate(trial, candidates, *, key, what=""):
+        tried.extend(candidates)
+        return [outcome(c.sparsity, [0.5]) for c in candidates]
+
+    monkeypatch.setattr(_Trial, "validate", validate)
+    monkeypatch.setattr(_Trial, "selection", lambda trial, outcomes, eligible: None)
+    network = PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G1"]}))
+    roster = make_roster(data)
+    training = SimpleNamespace(problem=make_problem(data, roster, network, seed=0))
+    given = {"folds": [~data.is_control], "borrowed": np.zeros((*data.mean.shape, 3)), "key": jax.random.key(0)}
+    select(data, training, replace(QUICK, sparsities=(0.1, 0.2)), counts=(3.0,), **given)
+    assert [c.tables for c in tried] == [(3.0,)] * 2
+    tried.clear()
+    select(data, training, replace(QUICK, sparsities=(0.1, 0.2)), **given)
+    assert {c.tables for c in tried} == {(), (0.0,), (3.0,)}
 
 
 def test_what_is_best_for_each_table_alone_is_tried_together_unless_it_was():

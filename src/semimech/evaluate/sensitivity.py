@@ -124,7 +124,9 @@ def sensitivity(
         raise DataError(f"{dataset.name}: nothing is held out: give a split, or data with two cells per condition")
     targets = tuple({e.gene for c in dataset.conditions for period in c.history for e in period.context.edits})
 
-    def refit(place: str, what: str, data: Dataset, settings: FitConfig, network: PriorNetwork | None) -> FittedModel:
+    def refit(
+        number: int, place: str, what: str, data: Dataset, settings: FitConfig, network: PriorNetwork | None
+    ) -> FittedModel:
         if say is not None:
             say(f"training set {number} of {len(trials)}, {place}: {what}")
         name = re.sub(r"\W+", "-", f"sensitivity {number} {what}")
@@ -136,16 +138,16 @@ def sensitivity(
     tables = []
     for number, trial in enumerate(trials, 1):
         asked = [trial.measured.conditions[row] for split in trial.splits for row in split.test]
-        base = refit("at first", "the model as it is", trial.train, config, prior)
+        base = refit(number, "at first", "the model as it is", trial.train, config, prior)
         chosen, network = _as_chosen(config, prior, base)
         if chosen != config or network is not prior:
-            base = refit("at first", "the same with what was chosen", trial.train, chosen, network)
+            base = refit(number, "at first", "the same with what was chosen", trial.train, chosen, network)
         arms = make_arms(base, trial.train, chosen, network, asked)
         arms = tuple(a for a in arms if not assumptions or a.assumption in assumptions)
         for turn, arm in enumerate(arms, 1):
             is_same = arm.dataset is trial.train and arm.config == chosen and arm.prior is network
             place, what = f"{turn} of {len(arms)}", f"{arm.assumption} {arm.change}"
-            model = base if is_same else refit(place, what, arm.dataset, arm.config, arm.prior)
+            model = base if is_same else refit(number, place, what, arm.dataset, arm.config, arm.prior)
             tables += [_compared(trial, split, base, arm, model, level, n_boot, rng) for split in trial.splits]
     predictions = pd.concat(tables, ignore_index=True)
     return Sensitivity(table=_summary(predictions, level, n_boot, rng), predictions=predictions, level=level)

@@ -55,9 +55,13 @@ class PriorNetwork:
         if not self.strength >= 1:
             faults.append(f"strength must be at least 1, got {self.strength:g}")
         if self.counts and (self.use == "mask" or not all(0 <= count < np.inf for count in self.counts)):
-            faults.append(f"counts must be numbers that are 0 or more, of soft tables, got {list(self.counts)} for use {self.use!r}")
+            faults.append(
+                f"counts must be numbers that are 0 or more, of soft tables, got {list(self.counts)} for use {self.use!r}"
+            )
         elif self.counts and not faults and len(self.counts) != len(self.tables):
-            faults.append(f"counts must be one for each of the tables {', '.join(self.tables)}, got {list(self.counts)}")
+            faults.append(
+                f"counts must be one for each of the tables {', '.join(self.tables)}, got {list(self.counts)}"
+            )
         raise_faults(DataError, "prior network", faults)
 
     @property

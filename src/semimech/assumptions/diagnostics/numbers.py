@@ -27,6 +27,8 @@ def batch_balanced(groups: Groups) -> Finding:
     annotation, assumption = groups.screen.annotation, BATCH_BALANCED
     if not groups.screen.is_control.any():
         return untested(assumption, "there are no unedited cells")
+    if groups.screen.is_control.all():
+        return untested(assumption, "there are no edited cells", "edited cells")
     if len(annotation.batches) == 1 and "batch" not in annotation.columns:
         return untested(assumption, "batches are not named", "a column that names the batch of each cell (--batch-key)")
     code = annotation.condition * len(annotation.batches) + annotation.batch
@@ -147,4 +149,6 @@ def _path(screen: Screen, members: list[int], n: Float[np.ndarray, "condition ba
         left += float((apart**2 * edited).sum())
         degrees += (len(edits) - 1) * (int(used.sum()) - 1)
     names = tuple("+".join(sorted(edit.gene for edit, _ in e)) for e in edits)
-    return _Path(names=names, change=change, own=own, shared=shared, means=means, cells=cells, left=left, degrees=degrees)
+    return _Path(
+        names=names, change=change, own=own, shared=shared, means=means, cells=cells, left=left, degrees=degrees
+    )
