@@ -118,7 +118,7 @@ class LatentShift(AbstractBaseline):
         if edits in self.shifts:
             return self.shifts[edits]
         usual = np.mean(list(self.shifts.values()), axis=0)
-        return np.sum([self.shifts.get((edit,), usual) for edit in edits], axis=0)
+        return np.sum([np.asarray(self.shifts.get((edit,), usual)) for edit in edits], axis=0)
 
     def decode(self, latent: Float[np.ndarray, "cell latent"]) -> Float[np.ndarray, "cell gene"]:
         """Cells of latent states, observed scale."""
