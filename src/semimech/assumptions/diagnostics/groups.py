@@ -217,8 +217,10 @@ def _inverse_chi_square(
         block = slice(first, first + _GENE_BLOCK)
         length += ((values[:, block] - mean[group][:, block]) ** 2 / scale[block]).sum(axis=1)
     average = np.add.reduceat(length, starts) / n
-    scatter = np.add.reduceat((length - average[group]) ** 2, starts) / np.maximum(average, 1e-300) ** 2
-    per_cell = max(float(scatter.sum() / (n - 1.0).sum()), 1e-6)
+    scatter = np.add.reduceat((length - average[group]) ** 2, starts)
+    varies = average > 0
+    per_cell = float((scatter[varies] / average[varies] ** 2).sum() / max((n[varies] - 1.0).sum(), 1.0))
+    per_cell = max(per_cell, 1e-6)
     degrees = np.maximum(2.0 * (n - 1.0) / per_cell, _LEAST_DEGREES)
     return (degrees / rng.chisquare(degrees, (N_DRAWS, len(n)))).T
 
