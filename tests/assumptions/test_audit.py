@@ -12,6 +12,7 @@ from small_screens import screen
 from semimech._errors import ConfigError, DataError
 from semimech.assumptions import ASSUMPTIONS, FAMILIES
 from semimech.assumptions.diagnostics import Audit, Finding, audit, audit_screen, find_family
+from semimech.assumptions.diagnostics.finding import told_together
 from semimech.data.curation.target_counts import escape
 from semimech.data.schema import Keys
 
@@ -141,3 +142,16 @@ def test_escapers_of_a_published_knockout_screen_are_seen(shared_data):
     assert found["full efficacy"] == "fails"
     assert found["batch not confounded with edits"] == "holds"
     assert found["control stationarity"] == found["additive combinations"] == "cannot tell"
+
+
+def test_what_fails_alone_cannot_be_told_among_many_that_were_tested():
+    """Adjusted by Benjamini and Hochberg: the least of p·n/rank over those not smaller, by hand."""
+    p = (0.04, 0.001, 0.2, 0.03, 0.9)
+    found = [
+        Finding(assumption=a, verdict="fails" if each <= 0.05 else "holds", evidence="", p_value=each)
+        for a, each in zip(ASSUMPTIONS, p, strict=False)
+    ]
+    together = told_together([*found, Finding(assumption=ASSUMPTIONS[6], verdict="fails", evidence="no test")], 0.05)
+    assert [f.p_adjusted for f in together[:5]] == pytest.approx([0.2 / 3, 0.005, 0.25, 0.2 / 3, 0.9])
+    assert [f.verdict for f in together] == ["cannot tell", "fails", "holds", "cannot tell", "holds", "fails"]
+    assert "5 assumptions tested together" in together[0].would_tell

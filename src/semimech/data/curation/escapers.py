@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.shifts import strata
@@ -99,8 +98,8 @@ def escaper_share(
         zeros.append((unedited - unedited.mean()) / unedited.std())
     share, centre, spread = 0.2, float(np.quantile(score, 0.75)), 1.0
     for _ in range(200):
-        density = share * norm.pdf(score)
-        other = (1 - share) * norm.pdf(score, centre, spread)
+        density = share * _density(score)
+        other = (1 - share) * _density(score, centre, spread)
         weight = density / np.maximum(density + other, 1e-300)
         if weight.sum() > len(score) - 2:
             return None
@@ -118,9 +117,14 @@ def escaper_share(
     return Escapers(share=share, standard_error=error, distance=centre, weight=len(score), probability=weight)
 
 
+def _density(x: Float[np.ndarray, " cell"], centre: float = 0.0, spread: float = 1.0) -> Float[np.ndarray, " cell"]:
+    """Density of a normal law; that of scipy takes ten times as long on the few cells of an edit."""
+    return np.exp(-0.5 * ((x - centre) / spread) ** 2) / (spread * np.sqrt(2.0 * np.pi))
+
+
 def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
     """Standard error of the share, with centre and spread unknown: information from the cells' own slopes."""
-    zero, moved = norm.pdf(score), norm.pdf(score, centre, spread)
+    zero, moved = _density(score), _density(score, centre, spread)
     both = np.maximum(share * zero + (1 - share) * moved, 1e-300)
     unit = (score - centre) / spread
     slopes = np.stack([zero - moved, (1 - share) * moved * unit / spread, (1 - share) * moved * (unit**2 - 1) / spread])
