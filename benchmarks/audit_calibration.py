@@ -110,7 +110,7 @@ def main() -> None:
             found = null_of_escapers(name, range(options.escapers))
             tested = found[np.isfinite(found["p"])]
             line = f"Full efficacy, {name}: p ≤ 0.05 in {rate(tested['p'] <= LEVEL)} % of {len(tested)} data sets (`--escapers {options.escapers}`, {time.perf_counter() - start:.0f} s)."
-            RESULTS.write_text(RESULTS.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+            RESULTS.write_text(RESULTS.read_text(encoding="utf-8") + f"\n{line}\n", encoding="utf-8")
             print(line)
         return
     tables = []
