@@ -71,7 +71,7 @@ PAGES: dict[str, Page] = {
         data="Wild type and a deletion of atf21 before and 15 to 180 minutes after 1 M sorbitol, three cultures each, bulk RNA; the 200 genes that move most in the wild type.",
         source="[Leong et al., Nature Communications 5, 4063 (2014)](https://doi.org/10.1038/ncomms5063)",
         meaning="The stress response is a pulse, and what the deletion changes in it is not the same between two and three hours as before: nothing has settled, and a map without a clock averages the early "
-        "activation with the recovery. Against the effect before the stress, three cultures show no difference on average over times and genes: atf21 is one of several factors of this response. "
+        "activation with the recovery. Against the effect before the stress, three cultures show no difference on average over times and genes, but could miss one of a third of a typical effect: atf21 is one of several factors of this response. "
         "The wild type has no harvests in the maintenance medium at two times, so that its stationarity stays a declaration. Harvests stand at infinite hours because the deletion had settled before the stress.",
         is_bulk=True,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, f
 
 from semimech.assumptions.diagnostics.evidence import LEVEL, weigh
 from semimech.assumptions.diagnostics.groups import draw
@@ -77,8 +77,8 @@ def test_a_departure_in_one_of_many_comparisons_is_found_and_named():
 
 
 def test_noise_of_a_contrast_has_the_variance_of_its_means():
-    """Without differences between groups the expected square is the sum of squared weights over cells, gene by gene in units of its variance."""
+    """Without differences between groups the expected square is the sum of squared weights over cells, times the mean of F with 96 degrees of freedom."""
     values, group = cells(3, np.zeros((N_GROUPS, N_GENES)), skewed=False)
     drawn = draw(values, group, INTERACTION, np.random.default_rng(0))
-    assert drawn.expected[0] == pytest.approx(4.0 / N_CELLS, rel=0.02)
+    assert drawn.expected[0] == pytest.approx(4.0 / N_CELLS * f.mean(30, N_GROUPS * (N_CELLS - 1)), rel=0.01)
     assert drawn.noise.mean() == pytest.approx(drawn.expected[0], rel=0.05)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import anndata as ad
 import jax
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 from semimech.data.curation.escapers import escaper_share, escapers_by_condition
+from semimech.data.curation.target_counts import escape, escape_by_condition
 from semimech.data.schema import Keys
 from semimech.data.screen import read_screen
 from semimech.experiment import Edit
@@ -54,3 +58,22 @@ def test_the_share_of_escapers_of_a_simulated_screen_is_found_to_ten_points(shar
     for row, escapers in found.items():
         true = np.mean(data.uns["truth"]["is_escaper"][screen.annotation.condition == row])
         assert abs(escapers.share - true) < 0.1 + escapers.standard_error
+
+
+def test_a_target_that_makes_half_of_all_counts_does_not_look_as_if_cells_had_escaped():
+    """All edited cells keep a fifth; as shares of all counts theirs are more uneven than thinned shares of unedited cells."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    rate = np.stack([rng.gamma(2.0, 50.0, 2 * n), np.full(2 * n, 100.0)], axis=1)
+    rate[n:, 0] *= 0.2
+    obs = pd.DataFrame({"perturbation": ["control"] * n + ["A"] * n}, index=[f"c{i}" for i in range(2 * n)])
+    counts = sp.csr_matrix(rng.poisson(rate).astype(np.float32))
+    adata = ad.AnnData(X=counts, obs=obs, var=pd.DataFrame(index=["A", "B"]))
+    screen, _ = read_screen(adata, Keys(edit_kind="crispri"))
+    (found,) = escape_by_condition(screen).values()
+    assert found.kept == pytest.approx(0.2, rel=0.03)
+    assert abs(found.excess) < 4.0 * found.excess_error
+    assert found.share == pytest.approx(0.0, abs=0.02)
+    own, total = counts[:, [0]].toarray().ravel().astype(float), np.asarray(counts.sum(axis=1), float).ravel()
+    naive = escape(own[n:], own[:n], total[n:], total[:n])
+    assert naive.excess > 10.0 * naive.excess_error

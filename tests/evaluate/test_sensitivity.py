@@ -19,6 +19,7 @@ from semimech.assumptions.catalogue import (
     ADDITIVE,
     COMMUTING,
     INSTANTANEOUS,
+    KNOWN_WIRING,
     MEDIUM_INDEPENDENT,
     SETTLED,
     SHARED_RESPONSE,
@@ -31,6 +32,8 @@ from semimech.evaluate.arms import SEED, causal_order, make_arms
 from semimech.evaluate.sensitivity import NEW_CELLS, Sensitivity
 from semimech.experiment import Condition, parse_experiment
 from semimech.fit import FitConfig
+from semimech.fit.candidates import Candidate
+from semimech.model import PriorNetwork
 
 LAWS = {0: mechanistic(1, strength=0.2), 1: mechanistic(2, strength=0.2)}
 ALONE = ("wait 24h", "edit A > wait 24h", "edit B > wait 24h", "edit A > edit B > wait 24h")
@@ -62,6 +65,23 @@ def found() -> Sensitivity:
         patch.setattr(module, "fit", lambda data, settings, **known: by_hand(LAWS[settings.seed]))
         asked = (SEED, ADDITIVE.id)
         return sensitivity(data, (split,), QUICK, assumptions=asked, rng=np.random.default_rng(0))
+
+
+def test_every_arm_counts_tables_of_wiring_as_inner_validation_chose_for_the_model_as_it_is(monkeypatch):
+    given = []
+
+    def fit_with(data, settings, *, prior, **known):
+        given.append(prior)
+        model = by_hand(LAWS[0])
+        model.record = replace(model.record, chosen=Candidate(tables=(3.0,)))
+        return model
+
+    monkeypatch.setattr(importlib.import_module("semimech.evaluate.sensitivity"), "fit", fit_with)
+    network = PriorNetwork(edges=pd.DataFrame({"source": ["A"], "target": ["B"]}))
+    split = Split(name="A", train=np.array([0, 2]), test=np.array([1, 3]))
+    asked, rng = (SEED, SETTLED.id, KNOWN_WIRING.id), np.random.default_rng(0)
+    sensitivity(measured(*ALONE), (split,), QUICK, prior=network, assumptions=asked, rng=rng)
+    assert [None if prior is None else prior.counts for prior in given] == [(), (3.0,), (3.0,), (3.0,), None]
 
 
 def test_a_model_that_is_right_errs_by_noise_alone_and_another_law_by_its_changes_too(found):

@@ -12,6 +12,7 @@ from small_data import condition, dataset
 from small_fits import N_GENES, QUICK, control_moments, linear_data
 
 from semimech._errors import ConfigError
+from semimech.data import Dataset
 from semimech.fit import FitConfig
 from semimech.fit.candidates import (
     Candidate,
@@ -24,7 +25,7 @@ from semimech.fit.candidates import (
 )
 from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
-from semimech.fit.select import _as_good, _Outcome, edit_folds, select
+from semimech.fit.select import Selection, _as_good, _Outcome, _Trial, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import Training
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid
@@ -97,6 +98,29 @@ def test_a_law_whose_wiring_is_known_has_more_credit_and_a_neural_ode_has_none(d
     assert [credit["soft", tables] for tables in ((), (3.0,), (0.0,))] == [wired, wired, unwired]
 
 
+def test_tables_count_as_given_in_every_candidate_and_are_not_tried_otherwise(data, monkeypatch):
+    tried = []
+
+    def validate(trial, candidates, *, key, what=""):
+        tried.extend(candidates)
+        return [outcome(c.sparsity, [0.5]) for c in candidates]
+
+    first = Selection(
+        chosen=Candidate(), averaged=(), table=pd.DataFrame(), held_out=np.zeros((1, 1)), trust=np.ones(6)
+    )
+    monkeypatch.setattr(_Trial, "validate", validate)
+    monkeypatch.setattr(_Trial, "selection", lambda trial, outcomes, eligible: first)
+    config = replace(QUICK, sparsities=(0.1, 0.2))
+    network = PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G1"]}))
+    training = training_of(data, config, network)
+    given = {"folds": [~data.is_control], "borrowed": np.zeros((*data.mean.shape, 3)), "key": jax.random.key(0)}
+    select(data, training, config, counts=(3.0,), **given)
+    assert [c.tables for c in tried] == [(3.0,)] * 2
+    tried.clear()
+    select(data, training, config, **given)
+    assert {c.tables for c in tried} == {(), (0.0,), (3.0,)}
+
+
 def test_what_is_best_for_each_table_alone_is_tried_together_unless_it_was():
     best = Candidate()
     errors = {(): 0.5, (0.0, 1.0): 0.4, (2.0, 1.0): 0.6, (1.0, 0.0): 0.7, (1.0, 2.0): 0.45, (0.0, 0.0): 0.9}
@@ -154,15 +178,19 @@ def test_the_weights_of_a_run_are_the_candidates_with_the_padding_at_zero(data):
     )
 
 
+def training_of(data: Dataset, config: FitConfig, prior: PriorNetwork | None) -> Training:
+    roster = make_roster(data)
+    problem = make_problem(data, roster, prior, seed=0)
+    scale = ScaleGrid(state=data.scale.state_grid, observed=data.scale.observed_grid)
+    start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
+    return Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver())
+
+
 @pytest.mark.parametrize(("strength", "weight"), [("none", 0.0), ("point", 5.0)])
 def test_with_nothing_to_hold_out_the_middle_is_chosen_unseen(strength, weight):
     data = dataset([condition("control", 24), condition("G0", 24)], np.array([[1.0, 1.0], [0.5, 2.0]]))
     config = replace(QUICK, sparsities=(0.1, 0.2, 0.3), steady_state=strength, steady_state_weights=(5.0,))
-    roster = make_roster(data)
-    problem = make_problem(data, roster, None, seed=0)
-    scale = ScaleGrid(state=data.scale.state_grid, observed=data.scale.observed_grid)
-    start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
-    training = Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver())
+    training = training_of(data, config, None)
     borrowed = np.zeros((*data.mean.shape, 3))
     found = select(data, training, config, folds=[], borrowed=borrowed, key=jax.random.key(0))
     assert found.chosen == Candidate(strength=strength, weight=weight, sparsity=0.2)

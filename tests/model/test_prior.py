@@ -101,3 +101,16 @@ def test_a_strength_that_is_no_number_is_refused():
 def test_an_unknown_use_is_refused():
     with pytest.raises(DataError, match="use must be 'soft' or 'mask', got 'hard'"):
         PriorNetwork(edges=EDGES, use="hard")
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ({"counts": (1.0, 2.0)}, "one for each of the tables"),
+        ({"counts": (-1.0,)}, "0 or more"),
+        ({"counts": (1.0,), "use": "mask"}, "soft tables"),
+    ],
+)
+def test_counts_that_do_not_fit_the_tables_are_refused(network, said):
+    with pytest.raises(DataError, match=said):
+        PriorNetwork(edges=EDGES, **network)

@@ -63,6 +63,18 @@ def test_a_full_knockout_in_a_linear_law_is_do_zero_for_all_other_genes(seed, ac
     np.testing.assert_allclose(scm(law).do({gene: 0.0}).state[others], edited[others], atol=EXACT)
 
 
+@pytest.mark.parametrize("acyclic", [True, False])
+def test_a_linear_model_as_a_law_settles_in_its_state_and_an_edit_there_is_an_intervention_here(acyclic):
+    found = scm(linear(7, acyclic=acyclic))
+    law = found.as_dynamics(np.array([0.02, 0.1, 0.5, 1.0]))
+    law = eqx.tree_at(lambda law: law.weight, law, jnp.pad(law.weight, ((0, 0), (0, N_REGULATORS - N_GENES))))
+    np.testing.assert_allclose(settled(law), found.state, atol=EXACT)
+    edited = settled(law, edits=(Edit(gene="B", kind="knockout", efficacy=1.0),))
+    np.testing.assert_allclose(edited[[0, 2, 3]], found.do({"B": 0.0}).state[[0, 2, 3]], atol=EXACT)
+    with pytest.raises(ValueError, match="above 0, got -1"):
+        found.as_dynamics(-1.0)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_an_intervention_on_two_genes_is_that_on_one_and_then_on_the_other(seed):
     found = scm(linear(seed))

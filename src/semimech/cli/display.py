@@ -48,6 +48,14 @@ class Display:
         model = text.rsplit(": ", 1)[-1]
         if model in ("semi-mechanistic", "Neural ODE"):
             self.say(text)
+        self._clear()
+
+    def next_fit(self, text: str) -> None:
+        """Print a line on the fit whose bars follow."""
+        self.say(text)
+        self._clear()
+
+    def _clear(self) -> None:
         for task in self._tasks.values():
             self._progress.remove_task(task)
         self._tasks.clear()

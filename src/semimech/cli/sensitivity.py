@@ -40,6 +40,7 @@ def sensitivity(
     embedding: o.Embedding = None,
     seed: o.Seed = None,
     folds: o.Folds = 2,
+    resume: o.Resume = False,
 ) -> None:
     """Impose or lift each assumption that the model can express, refit, and say how far errors and predictions move."""
     from semimech import pipeline
@@ -59,7 +60,8 @@ def sensitivity(
             assumptions=assumption or (),
             prior=source.network(),
             kinship=source.kinship(),
-            say=display.say,
-            progress=None,
+            resume=resume,
+            say=display.next_fit,
+            progress=display.fit,
         )
     table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.3g")

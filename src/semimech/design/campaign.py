@@ -267,7 +267,7 @@ def _digest(prior: PriorNetwork | None, kinship: Kinship | None) -> str:
     tables = [] if kinship is None else [*kinship.complexes.items(), *kinship.embeddings.items()]
     found = hashlib.sha256()
     if prior is not None:
-        found.update(f"{prior.use} {prior.strength}\n{prior.edges.to_csv()}".encode())
+        found.update(f"{prior.use} {prior.strength} {prior.counts}\n{prior.edges.to_csv()}".encode())
     for name, table in tables:
         found.update(f"{name}\n{table.to_csv()}".encode())
     return found.hexdigest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -69,6 +71,7 @@ def sensitivity(
     level: float = 0.9,
     n_boot: int = 1000,
     rng: np.random.Generator,
+    checkpoint: Path | None = None,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> Sensitivity:
@@ -98,6 +101,8 @@ def sensitivity(
         Draws of each bootstrap.
     rng
         Draws them.
+    checkpoint
+        Folder where each fit keeps its state; what was interrupted there goes on from it, and finished fits are not done again.
     say, progress
         Called with a line of text before each fit, and with label, steps done and steps in all.
 
@@ -119,36 +124,46 @@ def sensitivity(
         raise DataError(f"{dataset.name}: nothing is held out: give a split, or data with two cells per condition")
     targets = tuple({e.gene for c in dataset.conditions for period in c.history for e in period.context.edits})
 
-    def refit(data: Dataset, settings: FitConfig, network: PriorNetwork | None) -> FittedModel:
-        return fit(data, settings, prior=network, kinship=kinship, targets=targets, progress=progress)
+    def refit(
+        number: int, place: str, what: str, data: Dataset, settings: FitConfig, network: PriorNetwork | None
+    ) -> FittedModel:
+        if say is not None:
+            say(f"training set {number} of {len(trials)}, {place}: {what}")
+        name = re.sub(r"\W+", "-", f"sensitivity {number} {what}")
+        folder = None if checkpoint is None else checkpoint / name
+        return fit(
+            data, settings, prior=network, kinship=kinship, targets=targets, checkpoint=folder, progress=progress
+        )
 
     tables = []
     for number, trial in enumerate(trials, 1):
         asked = [trial.measured.conditions[row] for split in trial.splits for row in split.test]
-        if say is not None:
-            say(f"training set {number} of {len(trials)}: the model as it is")
-        base = refit(trial.train, config, prior)
-        chosen = _as_chosen(config, base)
-        if chosen != config:
-            base = refit(trial.train, chosen, prior)
-        arms = make_arms(base, trial.train, chosen, prior, asked)
-        for arm in (a for a in arms if not assumptions or a.assumption in assumptions):
-            is_same = arm.dataset is trial.train and arm.config == chosen and arm.prior is prior
-            if say is not None:
-                say(f"training set {number} of {len(trials)}: {arm.assumption} {arm.change}")
-            model = base if is_same else refit(arm.dataset, arm.config, arm.prior)
+        base = refit(number, "at first", "the model as it is", trial.train, config, prior)
+        chosen, network = _as_chosen(config, prior, base)
+        if chosen != config or network is not prior:
+            base = refit(number, "at first", "the same with what was chosen", trial.train, chosen, network)
+        arms = make_arms(base, trial.train, chosen, network, asked)
+        arms = tuple(a for a in arms if not assumptions or a.assumption in assumptions)
+        for turn, arm in enumerate(arms, 1):
+            is_same = arm.dataset is trial.train and arm.config == chosen and arm.prior is network
+            place, what = f"{turn} of {len(arms)}", f"{arm.assumption} {arm.change}"
+            model = base if is_same else refit(number, place, what, arm.dataset, arm.config, arm.prior)
             tables += [_compared(trial, split, base, arm, model, level, n_boot, rng) for split in trial.splits]
     predictions = pd.concat(tables, ignore_index=True)
     return Sensitivity(table=_summary(predictions, level, n_boot, rng), predictions=predictions, level=level)
 
 
-def _as_chosen(config: FitConfig, model: FittedModel) -> FitConfig:
-    """The settings with what inner validation chose as the only candidate."""
+def _as_chosen(
+    config: FitConfig, prior: PriorNetwork | None, model: FittedModel
+) -> tuple[FitConfig, PriorNetwork | None]:
+    """The settings with what inner validation chose as the only candidate, and the tables counted as it chose."""
     chosen = model.record.chosen
     fixed = replace(config, steady_state=chosen.strength, sparsities=(chosen.sparsity,), weight_decays=(chosen.decay,))
-    if chosen.strength == "none":
-        return fixed
-    return replace(fixed, steady_state_weights=(chosen.weight,), latent_factors=(chosen.n_factors,))
+    if chosen.strength != "none":
+        fixed = replace(fixed, steady_state_weights=(chosen.weight,), latent_factors=(chosen.n_factors,))
+    if prior is None or prior.use == "mask" or prior.counts or config.law == "neural":
+        return fixed, prior
+    return fixed, replace(prior, counts=chosen.tables or (1.0,) * len(prior.tables))
 
 
 def _by_training(dataset: Dataset, splits: Sequence[Split]) -> list[_Trial]:

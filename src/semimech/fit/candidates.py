@@ -60,10 +60,11 @@ def run_weights(
     )
 
 
-def first_candidates(config: FitConfig) -> list[Candidate]:
-    """Penalties without a steady-state loss; a Neural ODE has no edges to make sparse."""
-    sparsities = config.sparsities if config.law == "semi-mechanistic" else (0.0,)
-    return [Candidate(sparsity=s, decay=d) for s in sparsities for d in config.weight_decays]
+def first_candidates(config: FitConfig, counts: tuple[float, ...] = ()) -> list[Candidate]:
+    """Penalties without a steady-state loss, and tables counted as given; a Neural ODE has no edges to make sparse."""
+    if config.law == "neural":
+        return [Candidate(decay=d) for d in config.weight_decays]
+    return [Candidate(sparsity=s, decay=d, tables=counts) for s in config.sparsities for d in config.weight_decays]
 
 
 def table_candidates(config: FitConfig, n_tables: int, best: Candidate) -> list[Candidate]:

@@ -95,9 +95,10 @@ def fit(
         scored = data_weight(dataset) * (~edited_genes(dataset) & ~dataset.is_control[:, None])
         lending = learn_borrowing(dataset, folds, scored, prior=prior, kinship=kinship, seed=config.seed)
         borrowed = lending.steps
+    counts = () if prior is None else prior.counts
     folder = None if checkpoint is None else Path(checkpoint)
     if folder is not None:
-        _claim(folder, config, (problem, scale, borrowed), [stage.hours for stage in problem.plan.stages])
+        _claim(folder, config, (problem, scale, borrowed, counts), [stage.hours for stage in problem.plan.stages])
     select_key, fit_key, start_key = jax.random.split(jax.random.key(config.seed), 3)
     start = initial_model(
         roster,
@@ -119,7 +120,7 @@ def fit(
         checkpoint=folder,
         progress=progress,
     )
-    selection = select(dataset, training, config, folds=folds, borrowed=borrowed, key=select_key)
+    selection = select(dataset, training, config, folds=folds, borrowed=borrowed, counts=counts, key=select_key)
     chosen = selection.chosen
     program = Program(strength=chosen.strength, n_factors=chosen.n_factors, config=config)
     tests = held_out_tests(dataset, has_composites=config.pooling == "validated", seed=config.seed)
@@ -261,7 +262,7 @@ def _history(members: TrainState) -> pd.DataFrame:
 
 def _table_notes(prior: PriorNetwork | None, selection: Selection) -> tuple[str, ...]:
     """How often each table of known wiring counts, in words; nothing where it was not chosen."""
-    if prior is None or prior.use == "mask" or "tables" not in selection.table:
+    if prior is None or prior.use == "mask" or prior.counts or "tables" not in selection.table:
         return ()
     counts = selection.chosen.tables or (1.0,) * len(prior.tables)
     words = {0.0: "not at all", 1.0: "as given"}

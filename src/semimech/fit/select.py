@@ -200,6 +200,7 @@ def select(
     *,
     folds: Sequence[Bool[np.ndarray, " condition"]],
     borrowed: Float[np.ndarray, "condition gene 3"],
+    counts: tuple[float, ...] = (),
     key: PRNGKeyArray,
 ) -> Selection:
     """Choose among candidates by their error on held-out training edits; a steady-state loss must lower it by more than a tie.
@@ -216,6 +217,8 @@ def select(
         What to hold out, from `edit_folds`.
     borrowed
         What each condition would borrow while it is held out, see `semimech.fit.borrow`.
+    counts
+        How often each table of known wiring counts; chosen if not given.
     key
         Randomness of the runs.
 
@@ -224,7 +227,7 @@ def select(
     ConfigError
         If the steady-state loss asked for is not allowed here.
     """
-    first = first_candidates(config)
+    first = first_candidates(config, counts)
     middle = first[len(first) // 2]
     asked = steady_state_candidates(config, dataset, middle)  # a strength that is not allowed is refused before any fit
     if not folds:
@@ -235,7 +238,7 @@ def select(
         return Selection(chosen=chosen, averaged=(chosen,), table=_table([none], [none]), held_out=blank, trust=THE_LAW)
     trial = _Trial(dataset=dataset, training=training, config=config, folds=folds, borrowed=borrowed)
     outcomes = trial.validate(first, key=key)
-    best, n_tables = min(outcomes, key=_mean_error), len(training.problem.known)
+    best, n_tables = min(outcomes, key=_mean_error), 0 if counts else len(training.problem.known)
     if tried := table_candidates(config, n_tables, best.candidate):
         others = trial.validate(tried, key=key, what="tables of wiring")
         errors = [(o.candidate, _mean_error(o)) for o in (best, *others)]

@@ -28,16 +28,19 @@ class PriorNetwork:
         ``"mask"`` forbids them.
     strength
         Factor on the sparsity penalty of edges outside a table that counts once.
+    counts
+        How often each soft table counts, in the order of `tables`; inner validation chooses if none is given.
 
     Raises
     ------
     DataError
-        If a column is missing, a name is empty, the use is unknown, or the strength is below 1.
+        If a column is missing, a name is empty, the use is unknown, the strength is below 1, or counts do not fit the tables.
     """
 
     edges: pd.DataFrame
     use: Literal["soft", "mask"] = "soft"
     strength: float = 4.0
+    counts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         faults = [
@@ -51,6 +54,14 @@ class PriorNetwork:
             faults.append(f"use must be 'soft' or 'mask', got {self.use!r}")
         if not self.strength >= 1:
             faults.append(f"strength must be at least 1, got {self.strength:g}")
+        if self.counts and (self.use == "mask" or not all(0 <= count < np.inf for count in self.counts)):
+            faults.append(
+                f"counts must be numbers that are 0 or more, of soft tables, got {list(self.counts)} for use {self.use!r}"
+            )
+        elif self.counts and not faults and len(self.counts) != len(self.tables):
+            faults.append(
+                f"counts must be one for each of the tables {', '.join(self.tables)}, got {list(self.counts)}"
+            )
         raise_faults(DataError, "prior network", faults)
 
     @property

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from semimech.model.dynamics import AbstractDynamics
+from semimech.model.dynamics import AbstractDynamics, LinearDynamics
 from semimech.model.plan import ContextArrays
 from semimech.model.solve import AbstractSolver, settle
 
@@ -94,6 +94,28 @@ class LinearSCM:
             row = self.genes.index(gene)
             matrix[row], constant[row] = 0.0, value
         return replace(self, matrix=matrix, constant=constant)
+
+    def as_dynamics(self, degradation: Float[np.ndarray, " gene"] | float = 1.0) -> LinearDynamics:
+        r"""The linear law that settles as the model says, :math:`dx/dt = \mathrm{diag}(\delta)(A x + c - x)`, whatever the pace of each gene.
+
+        Parameters
+        ----------
+        degradation
+            :math:`\delta`, per hour; an SCM says nothing of it.
+
+        Raises
+        ------
+        ValueError
+            If a degradation is not above 0.
+        """
+        rate = np.broadcast_to(np.asarray(degradation, np.float64), len(self.genes))
+        if not (rate > 0).all():
+            raise ValueError(f"degradation must be above 0, got {degradation}")
+        return LinearDynamics(
+            weight=jnp.asarray(self.matrix),
+            bias=jnp.asarray(self.constant + self.matrix.sum(axis=1) - 1.0),
+            log_degradation=jnp.log(jnp.asarray(rate)),
+        )
 
 
 def linearise(

@@ -17,6 +17,7 @@ from semimech.evaluate.sensitivity import sensitivity
 from semimech.fit import FitConfig
 from semimech.fit.train import Progress
 from semimech.model import Kinship, PriorNetwork
+from semimech.pipeline.modelling import remove_checkpoints
 
 
 def move_assumptions(
@@ -28,6 +29,7 @@ def move_assumptions(
     assumptions: Collection[str],
     prior: PriorNetwork | None,
     kinship: Kinship | None,
+    resume: bool,
     say: Callable[[str], None],
     progress: Progress | None,
 ) -> pd.DataFrame:
@@ -49,6 +51,8 @@ def move_assumptions(
         Known wiring.
     kinship
         Tables of genes that act alike.
+    resume
+        Go on from the fits in ``out/checkpoint``, finished and unfinished ones.
     say, progress
         Called with a line of text, and with label, steps done and steps in all as fits go on.
 
@@ -60,13 +64,15 @@ def move_assumptions(
     Raises
     ------
     ConfigError
-        If an assumption is unknown, or the model is not fitted to means.
+        If an assumption is unknown, the model is not fitted to means, or there are checkpoints of other data or settings to resume.
     """
     known = [assumption.id for assumption in ASSUMPTIONS]
     unknown = [id for id in assumptions if id not in known]
     if unknown:
         hints = " ".join(suggestion(id, known) for id in unknown)
         raise ConfigError(f"unknown assumptions {unknown}. {hints}Write some of: {', '.join(known)}")
+    if not resume:
+        remove_checkpoints(out)
     found = sensitivity(
         dataset,
         splits,
@@ -75,10 +81,12 @@ def move_assumptions(
         kinship=kinship,
         assumptions=assumptions,
         rng=np.random.default_rng(config.seed),
+        checkpoint=out / "checkpoint",
         say=say,
         progress=progress,
     )
     for name, table in (("sensitivity", found.table), ("sensitivity_predictions", found.predictions)):
         with replacing(out / f"{name}.tsv") as temporary:
             table.to_csv(temporary, sep="\t", index=False)
+    remove_checkpoints(out)
     return found.table

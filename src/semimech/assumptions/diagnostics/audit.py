@@ -28,8 +28,8 @@ from semimech.assumptions.catalogue import (
 )
 from semimech.assumptions.diagnostics import responses
 from semimech.assumptions.diagnostics.efficacy import full_efficacy
-from semimech.assumptions.diagnostics.evidence import Evidence, weigh
-from semimech.assumptions.diagnostics.finding import FINDING_COLUMNS, Finding, Verdict, untested
+from semimech.assumptions.diagnostics.evidence import LEVEL, Evidence, weigh
+from semimech.assumptions.diagnostics.finding import FINDING_COLUMNS, Finding, Verdict, told_together, untested
 from semimech.assumptions.diagnostics.groups import MOST_GENES, Groups, draw, make_groups
 from semimech.assumptions.diagnostics.numbers import batch_balanced, shares
 from semimech.assumptions.families import FAMILIES, Family
@@ -158,7 +158,7 @@ def audit(
 
 def audit_screen(screen: Screen, *, seed: int = 0, progress: Callable[[str], None] | None = None) -> Audit:
     """Hold every assumption of the catalogue against cells that are read already; see `audit`."""
-    found = find(screen, ASSUMPTIONS, seed=seed, progress=progress)
+    found = told_together(find(screen, ASSUMPTIONS, seed=seed, progress=progress), LEVEL)
     by_assumption = {finding.assumption: finding for finding in found}
     untestable = "no diagnostic here: means over cells of one screen do not show it"
     return Audit(findings=tuple(by_assumption.get(a) or untested(a, untestable) for a in ASSUMPTIONS))
@@ -171,7 +171,7 @@ def find(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Finding, ...]:
-    """Findings on those of some assumptions that have a diagnostic."""
+    """Findings on those of some assumptions that have a diagnostic, each by itself; see `told_together`."""
     say = progress or (lambda text: None)
     rng = np.random.default_rng(seed)
     groups = make_groups(screen)

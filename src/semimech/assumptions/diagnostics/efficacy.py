@@ -28,14 +28,19 @@ def full_efficacy(groups: Groups) -> Finding:
 
 
 def _finding(found: dict[str, Escapers]) -> Finding:
-    """One-sided tests of the share of each edit and of all together, Bonferroni-adjusted."""
-    share = np.array([each.share for each in found.values()])
-    error = np.array([each.standard_error for each in found.values()])
-    weight = 1.0 / error**2
-    pooled, pooled_error = float(weight @ share / weight.sum()), float(weight.sum() ** -0.5)
+    """One-sided tests of the share of each edit and of all together, Bonferroni-adjusted.
+
+    Each is a share over its standard error, corrected for the skewness of its error (Johnson 1978, JASA 73:536).
+    """
+    share, error, skewness, weight = np.array(
+        [(each.share, each.standard_error, each.skewness, each.weight) for each in found.values()]
+    ).T
+    weight = weight / weight.sum()
+    pooled, pooled_error = float(weight @ share), float(np.linalg.norm(weight * error))
     n_tests = len(found) + 1 if len(found) > 1 else 1
-    z = np.append(share / error, pooled / pooled_error)
-    adjusted = np.minimum(n_tests * norm.sf(z), 1.0)
+    t = np.append(share / error, pooled / pooled_error)
+    skewness = np.append(skewness, (weight * error) ** 3 @ skewness / pooled_error**3)
+    adjusted = np.minimum(n_tests * norm.sf(t + skewness * (1.0 + 2.0 * t**2) / 6.0), 1.0)
     sizes = np.append(share, pooled)
     fails = bool(((adjusted <= LEVEL) & (sizes >= MARGIN)).any())
     upper = float(max(pooled, 0.0) + norm.isf(LEVEL) * pooled_error)

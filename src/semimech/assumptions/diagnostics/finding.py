@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy.stats import false_discovery_control
 
 from semimech.assumptions.catalogue import Assumption
 
 Verdict: TypeAlias = Literal["holds", "fails", "cannot tell"]
 
 FINDING_COLUMNS = (
-    *("assumption", "verdict", "size", "upper", "margin", "unit", "p_value", "power", "comparisons", "evidence"),
-    "would_tell",
+    *("assumption", "verdict", "size", "upper", "margin", "unit", "p_value", "p_adjusted", "power", "comparisons"),
+    *("evidence", "would_tell"),
 )
 
 
@@ -25,7 +29,7 @@ class Finding:
         The statement.
     verdict
         ``"holds"``: the departure is below the margin with 95 % confidence. ``"fails"``: it is there at the 5 % level, and not below
-        the margin as estimated. ``"cannot tell"``: neither.
+        the margin as estimated. ``"cannot tell"``: neither. Of assumptions that were looked at together see `told_together`.
     evidence
         What was seen, in words.
     would_tell
@@ -33,13 +37,15 @@ class Finding:
     size
         Estimated departure, root mean square over comparisons, what finite cells explain taken off; NaN without a test.
     upper
-        Upper end of its one-sided 95 % interval.
+        Upper bound of 95 % confidence.
     margin
         Departure that would not matter.
     unit
         Of the three.
     p_value
         Of no departure at all, over all comparisons and genes together.
+    p_adjusted
+        The same among all assumptions that were tested together: the share of false ones to expect among the verdicts ``"fails"`` up to it.
     power
         Chance that a departure of the size of the margin gives ``p_value`` ≤ 0.05 here.
     comparisons
@@ -55,6 +61,7 @@ class Finding:
     margin: float = float("nan")
     unit: str = ""
     p_value: float = float("nan")
+    p_adjusted: float = float("nan")
     power: float = float("nan")
     comparisons: int = 0
 
@@ -68,3 +75,21 @@ def untested(assumption: Assumption, why: str, arm: str | None = None) -> Findin
     return Finding(
         assumption=assumption, verdict="cannot tell", evidence=why, would_tell=assumption.arm if arm is None else arm
     )
+
+
+def told_together(findings: Iterable[Finding], level: float) -> tuple[Finding, ...]:
+    """Findings of one data set, with p-values adjusted for all; what fails by itself alone cannot be told.
+
+    The rate of false discoveries is controlled (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57:289): of ten assumptions that are true one in
+    two or three data sets would have one with p ≤ 0.05.
+    """
+    found = list(findings)
+    tested = [i for i, finding in enumerate(found) if np.isfinite(finding.p_value)]
+    if tested:
+        adjusted = false_discovery_control([found[i].p_value for i in tested])
+        for i, p in zip(tested, adjusted.tolist(), strict=True):
+            found[i] = replace(found[i], p_adjusted=p)
+            if found[i].verdict == "fails" and p > level:
+                why = f"more cells: of {len(tested)} assumptions tested together one may well have p = {found[i].p_value:.3f} by chance"
+                found[i] = replace(found[i], verdict="cannot tell", would_tell=why)
+    return tuple(found)

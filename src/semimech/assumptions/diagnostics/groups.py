@@ -15,6 +15,8 @@ from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.screen import Screen
 from semimech.experiment import Condition
 
+MIN_EDITED = 4
+"""Edited cells of one condition that a batch needs to count; fewer hardly tell their spread."""
 MOST_CELLS = 300
 """Cells per group that are looked at, drawn at random where there are more."""
 MOST_GENES = 500
@@ -22,7 +24,7 @@ MOST_GENES = 500
 N_DRAWS = 399
 """Draws of noise."""
 _GENE_BLOCK = 50
-_LEAST_DEGREES, _MOST_DEGREES = 4.0, 1e6
+_LEAST_DEGREES = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +119,12 @@ class Groups:
 
 
 def make_groups(screen: Screen) -> Groups:
-    """Group the cells of a screen by condition and batch, groups of fewer than 10 cells left out."""
+    """Group the cells of a screen by condition and batch, groups of fewer than 10 unedited or 4 edited cells left out."""
     annotation = screen.annotation
     n_batches = len(annotation.batches)
     code, size = np.unique(annotation.condition * n_batches + annotation.batch, return_counts=True)
-    kept = size >= MIN_CONTROLS
+    is_control = np.array([condition.is_control for condition in annotation.conditions])
+    kept = size >= np.where(is_control[code // n_batches], MIN_CONTROLS, MIN_EDITED)
     place = tuple((int(c) // n_batches, int(c) % n_batches) for c in code[kept])
     return Groups(screen=screen, place=place, size=np.minimum(size[kept], MOST_CELLS))
 
@@ -134,13 +137,15 @@ def draw(
     *,
     standardise: bool = True,
 ) -> Draws:
-    r"""Contrasts of group means and draws of their noise, by random signs of the cells' deviations from their group.
+    r"""Contrasts of group means and draws of their noise, by random multiples of the cells' deviations from their group.
 
     With :math:`r_i` the deviation of cell :math:`i` from the mean of its group of :math:`n` cells times :math:`\sqrt{n/(n-1)}`, the noise of a contrast is
-    drawn as :math:`\sum_g c_{kg} n_g^{-1} \sum_{i \in g} \xi_i r_i` with independent signs :math:`\xi_i`: the multiplier bootstrap (Chernozhukov,
+    drawn as :math:`\sum_g c_{kg} n_g^{-1} \sum_{i \in g} \xi_i r_i` with independent :math:`\xi_i`: the multiplier bootstrap (Chernozhukov,
     Chetverikov & Kato 2013, Ann. Stat. 41:2786), which keeps the dependence between genes, and between contrasts that share cells.
-    Groups may differ in spread. How well a group's spread itself is known follows from the scatter of :math:`\|r_i\|^2` over its cells: its noise
-    is multiplied by :math:`\sqrt{d/\chi^2_d}` with :math:`d` the degrees of freedom of the same scatter, as in Student's t.
+    Signs :math:`\xi_i` keep the variance of squares over many genes without bias; of one gene they miss the tail, which normal ones have.
+    Groups may differ in spread. How well a group's spread itself is known follows from the scatter of :math:`\|r_i\|^2` over cells: its noise
+    is multiplied by :math:`\sqrt{d/\chi^2_d}` with :math:`d` the degrees of freedom of the same scatter, as in Student's t, and by the root
+    of :math:`\nu/(\nu-2)`, the mean of F, since genes are divided by a variance of :math:`\nu` degrees of freedom.
 
     Parameters
     ----------
@@ -151,7 +156,7 @@ def draw(
     contrasts
         Weights of group means.
     rng
-        Draws the signs.
+        Draws multipliers.
     standardise
         Whether to divide genes by their standard deviation within groups; genes without any are left out.
     """
@@ -159,11 +164,13 @@ def draw(
     order = np.argsort(group, kind="stable")
     values, group = values[order], group[order]
     starts = np.cumsum(n) - n
-    signs = rng.choice(np.array([-1.0, 1.0], np.float32), (N_DRAWS, len(values)))
+    multipliers = _multipliers(values.shape, rng)
     n_genes, total = 0, [np.zeros(len(contrasts)) for _ in range(2)]
     noise, cross = (np.zeros((N_DRAWS, len(contrasts))) for _ in range(2))
     unsure = np.sqrt(_inverse_chi_square(values, starts, group, rng)).astype(np.float32)
     light = sp.csr_matrix(contrasts.astype(np.float32))
+    free = max(len(values) - len(n), 3)
+    stretch = free / (free - 2.0) if standardise else 1.0
     for first in range(0, values.shape[1], _GENE_BLOCK):
         block = np.asarray(values[:, first : first + _GENE_BLOCK], np.float64)
         mean = np.add.reduceat(block, starts, axis=0) / n[:, None]
@@ -176,11 +183,11 @@ def draw(
             continue
         departure = contrasts @ mean[:, kept] / sigma
         total[0] += (departure**2).sum(axis=1)
-        total[1] += (contrasts**2 @ (squares[:, kept] / n[:, None] ** 2) / sigma**2).sum(axis=1)
-        scaled = (apart[:, kept] / sigma / n[group][:, None]).astype(np.float32)
+        total[1] += (contrasts**2 @ (squares[:, kept] / n[:, None] ** 2) / sigma**2).sum(axis=1) * stretch
+        scaled = (apart[:, kept] / sigma / n[group][:, None] * np.sqrt(stretch)).astype(np.float32)
         of_groups = np.empty((len(n), N_DRAWS, scaled.shape[1]), np.float32)
         for g, (s, k) in enumerate(zip(starts, n, strict=True)):
-            np.matmul(signs[:, s : s + k], scaled[s : s + k], out=of_groups[g])
+            np.matmul(multipliers[:, s : s + k], scaled[s : s + k], out=of_groups[g])
         of_groups *= unsure[:, :, None]
         of_contrasts = (light @ of_groups.reshape(len(n), -1)).reshape(len(contrasts), N_DRAWS, -1).swapaxes(0, 1)
         noise += np.einsum("bkj,bkj->bk", of_contrasts, of_contrasts)
@@ -197,7 +204,10 @@ def _inverse_chi_square(
     group: Int[np.ndarray, " cell"],
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "group draw"]:
-    """Draws of the true over the estimated spread of each group; cells in the order of their groups."""
+    """Draws of the true over the estimated spread of each group; cells in the order of their groups.
+
+    The scatter of cells' squared lengths is pooled over groups: a small group that by chance is short has little of it too.
+    """
     n = np.diff(np.r_[starts, len(group)])
     mean = np.add.reduceat(values, starts, axis=0) / n[:, None].astype(values.dtype)
     variance = np.add.reduceat(values**2, starts, axis=0).sum(axis=0) - (mean**2 * n[:, None]).sum(axis=0)
@@ -207,7 +217,16 @@ def _inverse_chi_square(
         block = slice(first, first + _GENE_BLOCK)
         length += ((values[:, block] - mean[group][:, block]) ** 2 / scale[block]).sum(axis=1)
     average = np.add.reduceat(length, starts) / n
-    scatter = np.add.reduceat((length - average[group]) ** 2, starts) / (n - 1.0) / n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        degrees = np.clip(np.nan_to_num(2.0 * average**2 / scatter, nan=np.inf), _LEAST_DEGREES, _MOST_DEGREES)
+    scatter = np.add.reduceat((length - average[group]) ** 2, starts)
+    varies = average > 0
+    per_cell = float((scatter[varies] / average[varies] ** 2).sum() / max((n[varies] - 1.0).sum(), 1.0))
+    per_cell = max(per_cell, 1e-6)
+    degrees = np.maximum(2.0 * (n - 1.0) / per_cell, _LEAST_DEGREES)
     return (degrees / rng.chisquare(degrees, (N_DRAWS, len(n)))).T
+
+
+def _multipliers(shape: tuple[int, ...], rng: np.random.Generator) -> Float[np.ndarray, "draw cell"]:
+    """Multipliers of deviations, normal for one gene and signs for many."""
+    if shape[1] == 1:
+        return rng.standard_normal((N_DRAWS, shape[0]), np.float32)
+    return rng.choice(np.array([-1.0, 1.0], np.float32), (N_DRAWS, shape[0]))

@@ -18,6 +18,8 @@ from semimech.data.screen import Screen
 
 ENOUGH_EDITS = 8
 """Edits, or degrees of freedom between batches, that are needed to learn how much numbers vary beyond counting."""
+_MEDIAN_EFFICIENCY = 0.37
+"""Of the median absolute deviation of normal values, relative to their standard deviation (Rousseeuw & Croux 1993, JASA 88:1273)."""
 
 
 def batch_balanced(groups: Groups) -> Finding:
@@ -25,6 +27,8 @@ def batch_balanced(groups: Groups) -> Finding:
     annotation, assumption = groups.screen.annotation, BATCH_BALANCED
     if not groups.screen.is_control.any():
         return untested(assumption, "there are no unedited cells")
+    if groups.screen.is_control.all():
+        return untested(assumption, "there are no edited cells", "edited cells")
     if len(annotation.batches) == 1 and "batch" not in annotation.columns:
         return untested(assumption, "batches are not named", "a column that names the batch of each cell (--batch-key)")
     code = annotation.condition * len(annotation.batches) + annotation.batch
@@ -57,9 +61,9 @@ def shares(screen: Screen, rng: np.random.Generator) -> tuple[tuple[str, ...], D
     r"""Change of each edit's number of cells against unedited cells, from the first harvest to the last.
 
     With :math:`l_{pb} = \log(n_{pb} + ½) - \log(n_{∅b} + ½)` in batch :math:`b`, the change is the mean of :math:`l` over batches at the last time minus that
-    at the first; its variance is that of counting, :math:`1/n`, times an over-dispersion :math:`\varphi \ge 1`. Where several batches were harvested
-    at a time, :math:`\varphi` is what is left of :math:`l_{pb}` beside an edit's and a batch's mean, over what counting explains. Elsewhere it is
-    the squared, scaled median deviation of standardised changes over edits, of which most should then not be selected.
+    at the first. The variance of the logarithm of a number is :math:`1/n + \tau^2`: that of counting, and what numbers vary beyond it. Where several
+    batches were harvested at a time, :math:`\tau` is from what is left of :math:`l_{pb}` beside an edit's and a batch's mean. Elsewhere it is from the
+    scaled median deviation of changes over edits, of which most should then not be selected.
 
     Returns
     -------
@@ -79,20 +83,30 @@ def shares(screen: Screen, rng: np.random.Generator) -> tuple[tuple[str, ...], D
     names = tuple(name for path in paths for name in path.names)
     change, own = (np.concatenate([getattr(path, what) for path in paths]) for what in ("change", "own"))
     owner = np.repeat(np.arange(len(paths)), [len(path.names) for path in paths])
-    shared = np.array([path.shared for path in paths])[owner]
-    degrees = sum(path.degrees for path in paths)
+    shared, means = (np.array([getattr(path, what) for path in paths])[owner] for what in ("shared", "means"))
+    degrees = float(sum(path.degrees for path in paths))
     if degrees >= ENOUGH_EDITS:
         over, by = sum(path.left for path in paths) / degrees, "between batches"
+        cells = sum(path.cells * path.degrees for path in paths) / degrees
     elif len(names) >= ENOUGH_EDITS:
-        z = change / np.sqrt(own)
-        over, by, degrees = (1.4826 * float(np.median(np.abs(z - np.median(z))))) ** 2, "between edits", len(names) - 1
+        apart = 1.4826 * float(np.median(np.abs(change - np.median(change))))
+        over, by, degrees = apart**2 / float(np.median(own)), "between edits", _MEDIAN_EFFICIENCY * (len(names) - 1)
+        cells = float(np.median(means) / np.median(own))
     else:
         return f"{len(names)} edits in one batch are too few to learn how numbers vary beyond counting"
     over = max(over, 1.0)
-    common = rng.normal(size=(N_DRAWS, len(paths)))[:, owner] * np.sqrt(shared)
-    unsure = np.sqrt(over * degrees / rng.chisquare(degrees, (N_DRAWS, 1)))
-    noise = unsure * (rng.normal(size=(N_DRAWS, len(names))) * np.sqrt(own) + common)
-    draws = Draws(square=change**2, expected=over * (own + shared), noise=noise**2, cross=noise * change)
+
+    def variance(counting: Float[np.ndarray, " edit"], over: Float[np.ndarray, "*draw 1"]) -> np.ndarray:
+        return counting + means * np.maximum(over - 1.0, 0.0) / cells
+
+    of_edit, of_control = variance(own, np.array([over])), variance(shared, np.array([over]))
+    whole = of_edit + of_control
+    common = rng.normal(size=(N_DRAWS, len(paths)))[:, owner] * np.sqrt(of_control)
+    noise = rng.normal(size=(N_DRAWS, len(names))) * np.sqrt(of_edit) + common
+    # Draws err in the over-dispersion as data do: theirs is estimated, and 1 where less is found.
+    estimated = over * rng.chisquare(degrees, (N_DRAWS, 1)) / degrees
+    noise *= np.sqrt(whole / (variance(own, estimated) + variance(shared, estimated)))
+    draws = Draws(square=change**2, expected=whole, noise=noise**2, cross=noise * change)
     return names, draws, f"{by} numbers vary {over:.1f} times as much as counting explains"
 
 
@@ -104,6 +118,8 @@ class _Path:
     change: Float[np.ndarray, " edit"]
     own: Float[np.ndarray, " edit"]
     shared: float
+    means: float
+    cells: float
     left: float
     degrees: int
 
@@ -115,7 +131,8 @@ def _path(screen: Screen, members: list[int], n: Float[np.ndarray, "condition ba
     edits = sorted({e for t, e in place if e and all((end, e) in place for end in ends)}, key=str)
     if len(ends) < 2 or not edits or any((end, frozenset()) not in place for end in ends):
         return None
-    change, own, shared, left, degrees = np.zeros(len(edits)), np.zeros(len(edits)), 0.0, 0.0, 0
+    change, own = np.zeros(len(edits)), np.zeros(len(edits))
+    shared, means, cells, left, degrees = 0.0, 0.0, 0.0, 0.0, 0
     for sign, end in zip((-1.0, 1.0), ends, strict=True):
         control = n[place[end, frozenset()]]
         used = control >= MIN_CONTROLS
@@ -126,8 +143,12 @@ def _path(screen: Screen, members: list[int], n: Float[np.ndarray, "condition ba
         change += sign * level.mean(axis=1)
         own += (1.0 / edited).sum(axis=1) / used.sum() ** 2
         shared += float((1.0 / (control[used] + 0.5)).sum() / used.sum() ** 2)
+        means += 1.0 / used.sum()
+        cells += float(edited.mean()) / 2
         apart = level - level.mean(axis=1, keepdims=True) - level.mean(axis=0) + level.mean()
         left += float((apart**2 * edited).sum())
         degrees += (len(edits) - 1) * (int(used.sum()) - 1)
     names = tuple("+".join(sorted(edit.gene for edit, _ in e)) for e in edits)
-    return _Path(names=names, change=change, own=own, shared=shared, left=left, degrees=degrees)
+    return _Path(
+        names=names, change=change, own=own, shared=shared, means=means, cells=cells, left=left, degrees=degrees
+    )

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 
 from semimech.assumptions.catalogue import BATCH_BALANCED, NO_SELECTION, Assumption
 from semimech.assumptions.diagnostics.audit import find
-from semimech.assumptions.diagnostics.finding import Finding
+from semimech.assumptions.diagnostics.evidence import LEVEL
+from semimech.assumptions.diagnostics.finding import Finding, told_together
 from semimech.data.annotate import Annotation
 from semimech.data.dataset import Cells, Dataset
 from semimech.data.matrix import Measurement
@@ -49,7 +50,8 @@ def audit_training(dataset: Dataset, asked: Collection[Assumption], *, seed: int
     screen = screen_of(dataset, dataset.cells)
     numbers = find(screen, [a for a in asked if a in _OF_NUMBERS], seed=seed)
     sample = screen.take(_sample(screen, edited, np.random.default_rng(seed)))
-    return (*find(sample, [a for a in asked if a not in _OF_NUMBERS], seed=seed), *numbers)
+    of_values = find(sample, [a for a in asked if a not in _OF_NUMBERS], seed=seed)
+    return told_together((*of_values, *numbers), LEVEL)
 
 
 def violation_note(finding: Finding) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.shifts import strata
@@ -42,6 +41,10 @@ class Escapers:
     distance
         Distance of the edited cells from unedited ones, in standard deviations of unedited cells; NaN where the share is told
         from the counts of the target.
+    skewness
+        Of the share's error, where it is known.
+    weight
+        How well the share is told, up to a factor and whatever it is: cells, times the fourth power of the loss of a target.
     probability
         Probability that each cell carries no working edit; empty where only the share can be told.
     """
@@ -49,6 +52,8 @@ class Escapers:
     share: float
     standard_error: float
     distance: float
+    skewness: float = 0.0
+    weight: float = 1.0
     probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
 
 
@@ -93,8 +98,8 @@ def escaper_share(
         zeros.append((unedited - unedited.mean()) / unedited.std())
     share, centre, spread = 0.2, float(np.quantile(score, 0.75)), 1.0
     for _ in range(200):
-        density = share * norm.pdf(score)
-        other = (1 - share) * norm.pdf(score, centre, spread)
+        density = share * _density(score)
+        other = (1 - share) * _density(score, centre, spread)
         weight = density / np.maximum(density + other, 1e-300)
         if weight.sum() > len(score) - 2:
             return None
@@ -109,12 +114,17 @@ def escaper_share(
         return None
     # Where no cell looks unedited the slopes tell no width: one cell in all may still have been missed.
     error = max(_share_error(score, share, centre, spread), 1.0 / len(score))
-    return Escapers(share=share, standard_error=error, distance=centre, probability=weight)
+    return Escapers(share=share, standard_error=error, distance=centre, weight=len(score), probability=weight)
+
+
+def _density(x: Float[np.ndarray, " cell"], centre: float = 0.0, spread: float = 1.0) -> Float[np.ndarray, " cell"]:
+    """Density of a normal law; that of scipy takes ten times as long on the few cells of an edit."""
+    return np.exp(-0.5 * ((x - centre) / spread) ** 2) / (spread * np.sqrt(2.0 * np.pi))
 
 
 def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
     """Standard error of the share, with centre and spread unknown: information from the cells' own slopes."""
-    zero, moved = norm.pdf(score), norm.pdf(score, centre, spread)
+    zero, moved = _density(score), _density(score, centre, spread)
     both = np.maximum(share * zero + (1 - share) * moved, 1e-300)
     unit = (score - centre) / spread
     slopes = np.stack([zero - moved, (1 - share) * moved * unit / spread, (1 - share) * moved * (unit**2 - 1) / spread])
@@ -146,7 +156,13 @@ def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
     for name, several in parts.items():
         each = pooled(several)
         if each.is_visible:
-            found[name] = Escapers(share=each.share, standard_error=each.share_error, distance=np.nan)
+            found[name] = Escapers(
+                share=each.share,
+                standard_error=each.share_error,
+                distance=np.nan,
+                skewness=each.excess_third / each.excess_error**3,
+                weight=each.n_cells * (1.0 - each.kept) ** 4,
+            )
     return found | {
         conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()
     }

@@ -5,7 +5,8 @@ keep :math:`f`, then :math:`a = \pi + (1-\pi) f` and second moments keep :math:`
 
 .. math:: b - a^2 = \pi (1 - \pi) (1 - f)^2, \qquad \pi = \frac{b - a^2}{(1-a)^2 + b - a^2}
 
-Factorial moments of counts, :math:`E[y/\ell] = E[\lambda]` and :math:`E[y(y-1)/\ell^2] = E[\lambda^2]`, are free of Poisson noise.
+Factorial moments of counts, :math:`E[y/\ell] = E[\lambda]` and :math:`E[y(y-1)/\ell^2] = E[\lambda^2]`, are free of Poisson noise. The depth
+:math:`\ell` is that of the other genes: in a sum with its own counts an abundant target would bound itself, less so where it is edited.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ LEAST_LOSS = 0.2
 """Loss of the target's transcript from which its unevenness says something."""
 LEAST_CELLS = 30
 """Cells, and controls, of one stratum."""
+_SAME = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Escape:
         :math:`b - a^2`.
     excess_error
         Its standard error.
+    excess_third
+        Third cumulant of its error.
     n_cells
         Edited cells.
     """
@@ -47,6 +51,7 @@ class Escape:
     kept_error: float
     excess: float
     excess_error: float
+    excess_third: float
     n_cells: int
 
     @property
@@ -90,11 +95,13 @@ def escape(
     of_control = 2 * a**2 * base / base.mean() - b * base_second / base_second.mean()
     kept = first.var(ddof=1) / base.mean() ** 2 / len(first) + a**2 * base.var(ddof=1) / base.mean() ** 2 / len(base)
     excess = of_edited.var(ddof=1) / len(first) + of_control.var(ddof=1) / len(base)
+    third = sum(float(np.mean((of - of.mean()) ** 3)) / len(of) ** 2 for of in (of_edited, of_control))
     return Escape(
         kept=a,
         kept_error=float(np.sqrt(kept)),
         excess=b - a**2,
         excess_error=float(np.sqrt(excess)),
+        excess_third=third,
         n_cells=len(first),
     )
 
@@ -108,6 +115,7 @@ def pooled(parts: Sequence[Escape]) -> Escape:
         kept_error=float(np.linalg.norm(weight * [e.kept_error for e in parts])),
         excess=float(weight @ [e.excess for e in parts]),
         excess_error=float(np.linalg.norm(weight * [e.excess_error for e in parts])),
+        excess_third=float(weight**3 @ [e.excess_third for e in parts]),
         n_cells=sum(part.n_cells for part in parts),
     )
 
@@ -119,6 +127,9 @@ def escape_by_condition(screen: Screen) -> dict[int, Escape]:
         return {}
     column = {gene: i for i, gene in enumerate(screen.annotation.genes)}
     by_gene, stratum, known = counts.tocsc(), strata(screen), np.isfinite(unit)
+    total = np.asarray(counts.sum(axis=1), np.float64).ravel()
+    of_total = total[known] * unit[known]
+    is_own_sum = bool(np.ptp(of_total) <= _SAME * of_total.mean()) if known.any() else False
     control = {s: np.flatnonzero(screen.is_control & known & (stratum == s)) for s in np.unique(stratum).tolist()}
     found = {}
     for i, condition in enumerate(screen.annotation.conditions):
@@ -126,12 +137,13 @@ def escape_by_condition(screen: Screen) -> dict[int, Escape]:
         if len(condition.edits) != 1 or not targets:
             continue
         values = by_gene[:, column[targets[0]]].toarray().ravel().astype(np.float64)
+        depth = np.maximum(total - values, 1.0) if is_own_sum else 1.0 / np.where(known, unit, np.nan)
         cells = np.flatnonzero((screen.annotation.condition == i) & known)
         parts = []
         for s in np.unique(stratum[cells]).tolist():
             mine, theirs = cells[stratum[cells] == s], control[s]
             if min(len(mine), len(theirs)) >= LEAST_CELLS:
-                parts.append(escape(values[mine], values[theirs], 1.0 / unit[mine], 1.0 / unit[theirs]))
+                parts.append(escape(values[mine], values[theirs], depth[mine], depth[theirs]))
         told = [part for part in parts if part is not None]
         if told:
             found[i] = pooled(told)
