@@ -12,7 +12,6 @@ from small_screens import screen
 from semimech._errors import ConfigError, DataError
 from semimech.assumptions import ASSUMPTIONS, FAMILIES
 from semimech.assumptions.diagnostics import Audit, Finding, audit, audit_screen, find_family
-from semimech.data.curation.target_counts import escape
 from semimech.data.schema import Keys
 
 TESTED = {*VIOLATIONS, "effect independent of time", "batch not confounded with edits"}
@@ -48,18 +47,6 @@ def test_the_share_of_escapers_is_estimated():
     found = audit_screen(make_screen(Size(cells=400, genes=30), seed=0, violated="full efficacy"))
     finding = next(f for f in found.findings if f.assumption.id == "full efficacy")
     assert finding.size == pytest.approx(0.3, abs=0.05)
-
-
-def test_the_share_of_escapers_follows_from_the_moments_of_a_mixture():
-    rng = np.random.default_rng(0)
-    n, share, kept = 400_000, 0.25, 0.2
-    depth = rng.lognormal(0.0, 0.3, (2, n))
-    rate = rng.gamma(2.0, 2.0, (2, n))
-    rate[0] *= np.where(rng.random(n) < share, 1.0, kept)
-    counts = rng.poisson(rate * depth).astype(float)
-    found = escape(counts[0], counts[1], depth[0], depth[1])
-    assert found.kept == pytest.approx(share + (1 - share) * kept, rel=0.02)
-    assert found.share == pytest.approx(share, rel=0.05)
 
 
 def table(**fields) -> ad.AnnData:

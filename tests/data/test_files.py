@@ -102,7 +102,9 @@ def test_a_10x_folder_reads_as_genes_with_guides_beside(tmp_path):
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-@pytest.mark.parametrize(("part", "at", "value"), [("indices", 3, 4000), ("indices", 0, -1), ("indptr", 2, 1)])
+@pytest.mark.parametrize(
+    ("part", "at", "value"), [("indices", 3, 4000), ("indices", 0, -1), ("indptr", 2, 1), ("indptr", slice(5, None), 0)]
+)
 def test_a_sparse_matrix_that_points_outside_itself_is_refused(tmp_path, part, at, value, is_streamed):
     path = tmp_path / "screen.h5ad"
     screen(n=30).write_h5ad(path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
+from semimech.data.curation.mixtures import ambiguity, share_error
 from semimech.data.curation.shifts import strata
 from semimech.data.curation.target_counts import Escape, escape_by_condition, pooled
 from semimech.data.findings import CheckFinding, listed, passed, warned
@@ -24,6 +26,8 @@ MIN_MOVED = 0.2
 MIN_DISTANCE = 3.0
 """Least distance of edited cells from unedited ones, in standard deviations of cells, at which they can be told apart."""
 
+Key = TypeVar("Key", int, str)
+
 _MOST_CONTROLS = 2000
 _MARKED = 3.0
 """t statistic from which a gene helps to tell edited cells."""
@@ -36,9 +40,11 @@ class Escapers:
     Parameters
     ----------
     share
-        Share of the cells that look unedited; from `escapers_by_perturbation` below 0 by chance where none do.
+        Share of the cells that look unedited.
     standard_error
         Its standard error, if the law of the cells is the one assumed.
+    ambiguity
+        Standard error of the share of these very cells: what is left of ``standard_error`` without the chance by which they were drawn.
     distance
         Distance of the edited cells from unedited ones, in standard deviations of unedited cells; NaN where the share is told
         from the counts of the target.
@@ -48,6 +54,7 @@ class Escapers:
 
     share: float
     standard_error: float
+    ambiguity: float
     distance: float
     probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
 
@@ -107,49 +114,69 @@ def escaper_share(
     beyond = float(np.mean(score > centre / 2)) - float(np.mean(np.concatenate(zeros) > centre / 2))
     if centre < MIN_DISTANCE or beyond < MIN_MOVED:
         return None
-    # Where no cell looks unedited the slopes tell no width: one cell in all may still have been missed.
-    error = max(_share_error(score, share, centre, spread), 1.0 / len(score))
-    return Escapers(share=share, standard_error=error, distance=centre, probability=weight)
+    zero, moved = norm.logpdf(score), norm.logpdf(score, centre, spread)
+    error = share_error(moved - zero, _information(score, share, centre, spread))
+    return Escapers(
+        share=share,
+        standard_error=error,
+        ambiguity=ambiguity(share, error, len(score)),
+        distance=centre,
+        probability=weight,
+    )
 
 
-def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
-    """Standard error of the share, with centre and spread unknown: information from the cells' own slopes."""
+def _information(
+    score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float
+) -> Float[np.ndarray, "3 3"]:
+    """Observed information of share, centre and spread: from the cells' own slopes."""
     zero, moved = norm.pdf(score), norm.pdf(score, centre, spread)
     both = np.maximum(share * zero + (1 - share) * moved, 1e-300)
     unit = (score - centre) / spread
     slopes = np.stack([zero - moved, (1 - share) * moved * unit / spread, (1 - share) * moved * (unit**2 - 1) / spread])
-    information = (slopes / both) @ (slopes / both).T
-    return float(np.sqrt(np.linalg.pinv(information, hermitian=True)[0, 0]))
+    return (slopes / both) @ (slopes / both).T
 
 
 def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
     """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told.
 
-    They are told from whole cells if these stand apart, else from the counts of the target (`semimech.data.curation.target_counts`).
+    They are told from whole cells, or from the counts of the target (`semimech.data.curation.target_counts`), whichever tell them better.
     """
     last = last_harvests(screen)
-    targets = {i: each for i, each in escape_by_condition(screen).items() if i in last and each.is_visible}
-    by_target = {
-        i: Escapers(share=max(each.share, 0.0), standard_error=each.share_error, distance=np.nan)
-        for i, each in targets.items()
-    }
-    return dict(sorted((by_target | told_apart(screen, last)[0]).items()))
+    parts = {i: each for i, each in escape_by_condition(screen).items() if i in last}
+    return dict(sorted(_surer(_by_target(parts), told_apart(screen, last)[0]).items()))
 
 
 def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
-    """Escapers of each perturbation: from whole cells at the last harvest, else from the target's counts at all harvests."""
+    """Escapers of each perturbation: from whole cells at the last harvest, or the target's counts at all harvests, whichever tell them better."""
     conditions = screen.annotation.conditions
     parts: dict[str, list[Escape]] = {}
     for i, each in escape_by_condition(screen).items():
         parts.setdefault(conditions[i].perturbation, []).append(each)
-    found = {}
-    for name, several in parts.items():
-        each = pooled(several)
-        if each.is_visible:
-            found[name] = Escapers(share=each.share, standard_error=each.share_error, distance=np.nan)
-    return found | {
-        conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()
+    whole = {conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()}
+    return _surer(_by_target({name: pooled(several) for name, several in parts.items()}), whole)
+
+
+def _by_target(parts: dict[Key, Escape]) -> dict[Key, Escapers]:
+    """What targets tell, where they do."""
+    return {
+        key: Escapers(
+            share=each.share,
+            standard_error=each.share_error,
+            ambiguity=ambiguity(each.share, each.share_error, each.n_cells),
+            distance=np.nan,
+        )
+        for key, each in parts.items()
+        if each.is_visible
     }
+
+
+def _surer(one: dict[Key, Escapers], other: dict[Key, Escapers]) -> dict[Key, Escapers]:
+    """Of two estimates that of the smaller standard error."""
+    best = dict(one)
+    for key, each in other.items():
+        if key not in best or each.standard_error < best[key].standard_error:
+            best[key] = each
+    return best
 
 
 def last_harvests(screen: Screen) -> list[int]:
