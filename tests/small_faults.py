@@ -176,9 +176,6 @@ FAULTS = (
 )
 """Every fault; ``days read as hours`` needs the column of times under the name ``t``."""
 
-DOUBLETS = Fault(name="a third of the cells are two", check="doublets", plant=plants.doublets)
-"""A fault that is found where Scrublet is installed."""
-
 
 def plant(fault: Fault, data: ad.AnnData) -> ad.AnnData:
     """The data set with a fault."""

@@ -146,16 +146,6 @@ def mixed_guides(data: ad.AnnData) -> ad.AnnData:
     return relabel(data, "guide", guides)
 
 
-def doublets(data: ad.AnnData) -> ad.AnnData:
-    rng = np.random.default_rng(5)
-
-    def change(counts: np.ndarray) -> None:
-        taken = rng.permutation(len(counts))[: int(0.35 * len(counts))]
-        counts[taken] += counts[rng.permutation(len(counts))[: len(taken)]]
-
-    return recount(data, change)
-
-
 def nested(column: str, values: dict[str, object]) -> Callable[[ad.AnnData], ad.AnnData]:
     return lambda data: relabel(data, column, data.obs["batch"].astype(str).map(values).to_numpy())
 
