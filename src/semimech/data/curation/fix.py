@@ -231,5 +231,7 @@ def _values(adata: ad.AnnData) -> sp.csr_matrix:
     values = sp.csr_matrix((0, 0) if values is None else values)
     if values.shape != adata.shape:
         values = sp.csr_matrix(adata.shape)
-    values.eliminate_zeros()
+    if not values.data.all():
+        values = values.copy()  # the matrix shares its arrays with the data set, which would lose its shape
+        values.eliminate_zeros()
     return values
