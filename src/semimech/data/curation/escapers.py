@@ -139,21 +139,21 @@ def _information(
 def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
     """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told.
 
-    They are told from whole cells, or from the counts of the target (`semimech.data.curation.target_counts`), whichever tell them better.
+    They are told from the counts of the target where these do (`semimech.data.curation.target_counts`), else from whole cells.
     """
     last = last_harvests(screen)
     parts = {i: each for i, each in escape_by_condition(screen).items() if i in last}
-    return dict(sorted(_surer(_by_target(parts), told_apart(screen, last)[0]).items()))
+    return dict(sorted((told_apart(screen, last)[0] | _by_target(parts)).items()))
 
 
 def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
-    """Escapers of each perturbation: from whole cells at the last harvest, or the target's counts at all harvests, whichever tell them better."""
+    """Escapers of each perturbation: from the target's counts at all harvests where these tell them, else from whole cells at the last harvest."""
     conditions = screen.annotation.conditions
     parts: dict[str, list[Escape]] = {}
     for i, each in escape_by_condition(screen).items():
         parts.setdefault(conditions[i].perturbation, []).append(each)
     whole = {conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()}
-    return _surer(_by_target({name: pooled(several) for name, several in parts.items()}), whole)
+    return whole | _by_target({name: pooled(several) for name, several in parts.items()})
 
 
 def _by_target(parts: dict[Key, Escape]) -> dict[Key, Escapers]:
@@ -168,15 +168,6 @@ def _by_target(parts: dict[Key, Escape]) -> dict[Key, Escapers]:
         for key, each in parts.items()
         if each.is_visible
     }
-
-
-def _surer(one: dict[Key, Escapers], other: dict[Key, Escapers]) -> dict[Key, Escapers]:
-    """Of two estimates that of the smaller standard error."""
-    best = dict(one)
-    for key, each in other.items():
-        if key not in best or each.standard_error < best[key].standard_error:
-            best[key] = each
-    return best
 
 
 def last_harvests(screen: Screen) -> list[int]:
