@@ -25,7 +25,12 @@ from small_faults import FAULTS, KEYS, Fault, clean, plant
 from semimech.data import check
 
 RESULTS = Path(__file__).resolve().parent / "results"
-WORDS = """Criteria were set on seeds below 100. The genes named after a phase of the cycle are those that edits move least: on genes drawn at random one screen in ten gave an alarm of the cycle,
+WORDS = """On 2026-11-27 pairs were run once (1,112 of 1,254 named), what was missed was mended, and the 139 pairs with a miss were run again: so the pairs are no longer new to the checks, while the clean
+screens are. Dying cells had been planted by a factor that left 8 % of cells above the criterion of 10 % on this seed, and are planted by their share since. What is still missed lies behind what leaves nothing to look at: values that
+are no numbers or fractions beside another fault of values; no controls, with which edits cannot be compared; a day per batch, after which times share no controls; genes whose names no edit matches; labels exchanged between edits, beside faults of their guides. The one alarm on a clean screen is one of
+90 tests of guides whose gamma p-value is 7e-5, and none of 6,000 further permutations goes as far: the law of the test holds, the draw is rare.
+
+Criteria were set on seeds below 100. The genes named after a phase of the cycle are those that edits move least: on genes drawn at random one screen in ten gave an alarm of the cycle,
 which edits of regulators do move a little. Doublets need Scrublet and are not among the 36: `python -m benchmarks.doublets`.
 """
 
