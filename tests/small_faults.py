@@ -119,11 +119,7 @@ FAULTS = (
     Fault(name="a guide that does not work", check="guides of one gene", plant=plants.bad_guide),
     Fault(name="a control guide that acts", check="guides of one gene", plant=plants.acting_control),
     Fault(name="a guide under two labels", check="guides and edits", plant=plants.mixed_guides),
-    Fault(
-        name="dying cells",
-        check="mitochondrial share",
-        plant=plants.scaled(plants.mitochondrial, 60.0, plants.some_cells),
-    ),
+    Fault(name="dying cells", check="mitochondrial share", plant=plants.dying),
     Fault(
         name="dying cells of one edit",
         check="mitochondrial share",
@@ -175,9 +171,6 @@ FAULTS = (
     Fault(name="pooled doses", check="doses", plant=plants.doses),
 )
 """Every fault; ``days read as hours`` needs the column of times under the name ``t``."""
-
-DOUBLETS = Fault(name="a third of the cells are two", check="doublets", plant=plants.doublets)
-"""A fault that is found where Scrublet is installed."""
 
 
 def plant(fault: Fault, data: ad.AnnData) -> ad.AnnData:

@@ -95,6 +95,12 @@ def some_cells(data: ad.AnnData) -> np.ndarray:
     return np.flatnonzero(np.random.default_rng(3).random(data.n_obs) < 0.2)
 
 
+def dying(data: ad.AnnData) -> ad.AnnData:
+    """A fifth of the cells with two fifths of their counts from mitochondria."""
+    share = data[:, mitochondrial(data)].X.sum() / data.X.sum()
+    return scaled(mitochondrial, 0.4 / 0.6 / share, some_cells)(data)
+
+
 def dead_target(data: ad.AnnData) -> ad.AnnData:
     edit = best_expressed(data)
     return borrow(data, rows(data, edit), genes=data.var_names.get_loc(edit))
@@ -144,16 +150,6 @@ def mixed_guides(data: ad.AnnData) -> ad.AnnData:
     guides = data.obs["guide"].astype(str).to_numpy().copy()
     guides[rows(data, first)[:20]] = f"{second}_g1"
     return relabel(data, "guide", guides)
-
-
-def doublets(data: ad.AnnData) -> ad.AnnData:
-    rng = np.random.default_rng(5)
-
-    def change(counts: np.ndarray) -> None:
-        taken = rng.permutation(len(counts))[: int(0.35 * len(counts))]
-        counts[taken] += counts[rng.permutation(len(counts))[: len(taken)]]
-
-    return recount(data, change)
 
 
 def nested(column: str, values: dict[str, object]) -> Callable[[ad.AnnData], ad.AnnData]:

@@ -13,7 +13,7 @@ from semimech._errors import ConfigError, DataError
 from semimech.assumptions import ASSUMPTIONS, FAMILIES
 from semimech.assumptions.diagnostics import Audit, Finding, audit, audit_screen, find_family
 from semimech.assumptions.diagnostics.finding import told_together
-from semimech.data.curation.target_counts import escape
+from semimech.data.curation.target_moments import escape
 from semimech.data.schema import Keys
 
 TESTED = {*VIOLATIONS, "effect independent of time", "batch not confounded with edits"}

@@ -99,3 +99,16 @@ def test_a_10x_folder_reads_as_genes_with_guides_beside(tmp_path):
     found = open_anndata(tmp_path)
     assert found.X.toarray().tolist() == [[5, 0], [0, 7]]
     assert found.obsm["guide_counts"].tolist() == [[9], [0]]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize(
+    ("part", "at", "value"), [("indices", 3, 4000), ("indices", 0, -1), ("indptr", 2, 1), ("indptr", slice(5, None), 0)]
+)
+def test_a_sparse_matrix_that_points_outside_itself_is_refused(tmp_path, part, at, value, is_streamed):
+    path = tmp_path / "screen.h5ad"
+    screen(n=30).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X"][part][at] = value
+    with pytest.raises(DataError, match=r"screen.h5ad: not a readable"):
+        read(path, streamed=is_streamed)

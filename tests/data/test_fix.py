@@ -99,3 +99,16 @@ def test_a_copy_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="no space left"):
         write_curated(tmp_path / "in.h5ad", tmp_path / "out.h5ad", Keys())
     assert [p.name for p in tmp_path.iterdir()] == ["in.h5ad"]
+
+
+def test_a_matrix_that_stores_zeros_keeps_its_values_while_it_is_curated():
+    data = screen(n=30)
+    x = sp.csr_matrix(data.X).astype(np.float32)
+    x.data[::3] = 0.0
+    data.X = x
+    curated = curate(data, Keys())
+    for matrix in (data.X, curated.X):
+        assert matrix.indptr[-1] == len(matrix.data) == len(matrix.indices)
+    kept = [data.obs_names.get_loc(name) for name in curated.obs_names]
+    shared = [data.var_names.get_loc(name) for name in curated.var_names]
+    np.testing.assert_array_equal(curated.X.toarray(), x.toarray()[np.ix_(kept, shared)])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from semimech.data.curation.escapers import escaper_share
-from semimech.data.curation.guide_efficacy import _GRID, share_posterior
+from semimech.data.curation.guide_efficacy import guide_posterior
+from semimech.data.curation.mixtures import GRID
 
 
 def mixture(shares: tuple[float, ...], n: int = 150, seed: int = 0):
@@ -19,9 +20,9 @@ def mixture(shares: tuple[float, ...], n: int = 150, seed: int = 0):
 def test_each_guide_has_its_own_share_of_escapers():
     found, guide, escaped = mixture((0.05, 0.1, 0.6))
     for number in range(3):
-        posterior = share_posterior(found, guide == number)
+        posterior = guide_posterior(found, guide == number)
         true = escaped[guide == number].mean()
-        assert float(posterior @ _GRID) == pytest.approx(true, abs=0.05)
+        assert float(posterior @ GRID) == pytest.approx(true, abs=0.05)
 
 
 def test_nine_in_ten_intervals_hold_the_share():
@@ -29,8 +30,8 @@ def test_nine_in_ten_intervals_hold_the_share():
     for seed in range(12):
         found, guide, _ = mixture((0.1, 0.3, 0.3), n=60, seed=seed)
         for number, share in enumerate((0.1, 0.3, 0.3)):
-            below = np.cumsum(share_posterior(found, guide == number))
-            lower, upper = np.interp([0.05, 0.95], below, _GRID)
+            below = np.cumsum(guide_posterior(found, guide == number))
+            lower, upper = np.interp([0.05, 0.95], below, GRID)
             held.append(lower <= share <= upper)
     assert np.mean(held) > 0.75  # 36 intervals: 0.9 less three standard errors
 

@@ -12,10 +12,12 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from semimech._errors import DataError
 from semimech.data.findings import listed
 from semimech.data.schema import FIELDS, plain
+from semimech.data.walked import refuse_endless
 
 GUIDE_COUNTS = "guide_counts"
 """Place of guide UMI counts in ``obsm``; the names of the guides stand in ``uns["guide_names"]``."""
@@ -38,14 +40,18 @@ def open_anndata(path: str | Path) -> ad.AnnData:
     Raises
     ------
     DataError
-        If there is no such file, or it is truncated or of another format, or scanpy is needed and missing.
+        If there is no such file, or it is truncated, damaged or of another format, or scanpy is needed and missing.
     """
     path = Path(path)
-    _, reader = _reader(path)
+    kind, reader = _reader(path)
     with explained(path), warnings.catch_warnings():
         # What anndata warns of here, such as duplicated names, is a finding of ours later.
         warnings.simplefilter("ignore")
-        return reader(path)
+        if "h5" in kind:
+            refuse_endless(path)
+        adata = reader(path)
+        check_indices(adata)
+        return adata
 
 
 @contextmanager
@@ -69,6 +75,31 @@ def explained(path: Path) -> Iterator[None]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         mend = "Write it again with adata.write_h5ad(path), or fetch it again if it was downloaded"
         raise DataError(f"{path}: not a readable {kind}: truncated or of another format ({reason}). {mend}") from None
+
+
+def check_indices(adata: ad.AnnData) -> None:
+    """Look whether sparse matrices point within their shape; whoever follows one that does not leaves the memory that it has.
+
+    Raises
+    ------
+    ValueError
+        If one does not.
+    """
+    matrices = {"X": adata.X, **{f"layers[{k!r}]": m for k, m in adata.layers.items()}}
+    matrices |= {f"obsm[{k!r}]": m for k, m in adata.obsm.items()}
+    for place, matrix in matrices.items():
+        if sp.issparse(matrix) and matrix.format in ("csr", "csc") and not points_inside(matrix):
+            raise ValueError(f"{place} points to cells or genes that it does not have")
+
+
+def points_inside(matrix: sp.csr_matrix | sp.csc_matrix) -> bool:
+    """Whether pointers of a sparse matrix rise from 0 to its number of values, and its indices lie within its shape.
+
+    ``check_format`` of scipy looks at none of it where the last pointer is 0.
+    """
+    pointers, indices, n = matrix.indptr, matrix.indices, matrix.shape[matrix.format == "csr"]
+    is_sound = pointers[0] == 0 and (np.diff(pointers) >= 0).all() and pointers[-1] == len(indices) == len(matrix.data)
+    return bool(is_sound and (not len(indices) or (indices.min() >= 0 and indices.max() < n)))
 
 
 def kind_of(path: Path) -> str:

@@ -14,10 +14,10 @@ import pandas as pd
 from semimech._errors import ConfigError, DataError
 from semimech._h5ad import write_h5ad
 from semimech.data.checks import CHECKS, CHECKS_OF_VALUES
-from semimech.data.curation.fix import changes, curate
+from semimech.data.curation.fix import changes, curate, with_readable_values
 from semimech.data.curation.measures import condition_quality
 from semimech.data.files import open_anndata
-from semimech.data.findings import CheckFinding, failed, findings_table, passed
+from semimech.data.findings import CheckFinding, failed, findings_table, passed, warned
 from semimech.data.sampled import read_sample
 from semimech.data.schema import Keys
 from semimech.data.screen import read_screen
@@ -118,12 +118,30 @@ def examine(data: ad.AnnData | str | Path, keys: Keys, *, progress: Progress | N
     screen, faults = read_screen(adata, keys)
     if screen is None:
         findings += faults
-        # What can be mended must not hide what is wrong beyond it.
-        screen = read_screen(curate(adata, keys), keys)[0]
+        # What can be mended must not hide what is wrong beyond it, nor what was mended with it.
+        mended = curate(adata, keys)
+        findings += _mended_too(mended, len(changes(adata)))
+        screen = read_screen(mended, keys)[0]
+        if screen is None:
+            screen = read_screen(with_readable_values(mended), keys)[0]
     if screen is None:
         return Examination(findings=findings_table(findings))
     findings += [*screen.findings, *(finding for check in CHECKS for finding in check(screen))]
     return Examination(findings=findings_table(findings), conditions=condition_quality(screen))
+
+
+def _mended_too(curated: ad.AnnData, n_before: int) -> list[CheckFinding]:
+    """What checks would have found, had it not been mended with what kept them from looking."""
+    return [
+        warned(
+            name,
+            changed,
+            threatens="what follows was checked without them",
+            mend="semimech check --fix COPY.h5ad does so",
+        )
+        for name, changed in changes(curated).iloc[n_before:].itertuples(index=False)
+        if name in ("duplicated cells", "silent genes")
+    ]
 
 
 def _examine_large(path: Path, keys: Keys, progress: Progress | None) -> Examination:

@@ -14,8 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Int
 
-from semimech.data.files import explained
+from semimech.data.files import explained, points_inside
 from semimech.data.schema import field, recognise
+from semimech.data.walked import refuse_endless
 
 BLOCK = 1 << 20
 """Stored values that are read together: so few that working memory is used again instead of being fetched from the system."""
@@ -70,6 +71,8 @@ class StoredMatrix:
         values, genes = np.asarray(self.stored["data"][part]), np.asarray(self.stored["indices"][part])
         bounds = self.start[first : last + 1] - part.start
         block = sp.csr_matrix((values, genes, bounds), shape=(last - first, self.shape[1]))
+        if not points_inside(block):
+            raise ValueError(f"rows {first} to {last} of the matrix point to genes that it does not have")
         block.sum_duplicates()
         return block
 
@@ -113,6 +116,7 @@ def opened(path: Path) -> Iterator[Any]:
 
                 root: Any = zarr.open_group(path, mode="r")
             else:
+                refuse_endless(path)
                 root = stack.enter_context(h5py.File(path))
         yield root
 

@@ -9,8 +9,8 @@ from semimech.assumptions.catalogue import FULL_EFFICACY
 from semimech.assumptions.diagnostics.evidence import LEVEL
 from semimech.assumptions.diagnostics.finding import Finding, Verdict, untested
 from semimech.assumptions.diagnostics.groups import Groups
-from semimech.data.curation.escapers import Escapers, escapers_by_perturbation
-from semimech.data.curation.target_counts import LEAST_CELLS, LEAST_LOSS
+from semimech.data.curation.escapers import Escapers
+from semimech.data.curation.target_moments import LEAST_CELLS, LEAST_LOSS, escapers_to_test
 
 MARGIN = 0.1
 """Share of escapers that would not matter."""
@@ -18,7 +18,7 @@ MARGIN = 0.1
 
 def full_efficacy(groups: Groups) -> Finding:
     """Whether every cell of an edit carries it, from the edits that move cells or lower their target far enough to tell."""
-    found = escapers_by_perturbation(groups.screen)
+    found = escapers_to_test(groups.screen)
     if not found and groups.screen.measurement.counts is None:
         return untested(FULL_EFFICACY, "there are no counts", "counts (layers['counts']) of the target's transcript")
     if not found:

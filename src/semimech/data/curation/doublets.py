@@ -48,11 +48,15 @@ def check_doublets(screen: Screen) -> Iterable[CheckFinding]:
         if share is not None:
             shares[batch] = share
     if not shares:
-        yield passed(name, "cannot tell: batches are small, or two cells in one would look like one (Scrublet)")
+        why = "batches are small, two cells in one would look like one, or most droplets hold two"
+        yield passed(name, f"cannot tell: {why} (Scrublet)")
         return
     high = [f"{batch} ({share:.0%})" for batch, share in shares.items() if share > DOUBLET_SHARE]
     if not high:
-        yield passed(name, f"at most {max(shares.values()):.1%} of the cells of a batch look like two (Scrublet)")
+        yield passed(
+            name,
+            f"at most {max(shares.values()):.1%} of the cells of a batch look like two (Scrublet, which is blind where a fifth or more do)",
+        )
         return
     yield warned(
         name,
@@ -69,6 +73,9 @@ def is_available() -> bool:
 
 def doublet_share(counts: sp.csr_matrix) -> float | None:
     """Share of cells that look like two.
+
+    Right to a few points up to 15 %, and to a fifth where cells are of many types; where doublets are a third and more each looks like its
+    neighbours, real doublets too, and none is found (``benchmarks/results/doublets.md``).
 
     Parameters
     ----------

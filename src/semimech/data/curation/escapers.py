@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
+from semimech.data.curation.mixtures import ambiguity, share_error
 from semimech.data.curation.shifts import strata
 from semimech.data.curation.target_counts import Escape, escape_by_condition, pooled
 from semimech.data.findings import CheckFinding, listed, passed, warned
@@ -23,6 +26,8 @@ MIN_MOVED = 0.2
 MIN_DISTANCE = 3.0
 """Least distance of edited cells from unedited ones, in standard deviations of cells, at which they can be told apart."""
 
+Key = TypeVar("Key", int, str)
+
 _MOST_CONTROLS = 2000
 _MARKED = 3.0
 """t statistic from which a gene helps to tell edited cells."""
@@ -35,9 +40,11 @@ class Escapers:
     Parameters
     ----------
     share
-        Share of the cells that look unedited; from `escapers_by_perturbation` below 0 by chance where none do.
+        Share of the cells that look unedited.
     standard_error
         Its standard error, if the law of the cells is the one assumed.
+    ambiguity
+        Standard error of the share of these very cells: what is left of ``standard_error`` without the chance by which they were drawn.
     distance
         Distance of the edited cells from unedited ones, in standard deviations of unedited cells; NaN where the share is told
         from the counts of the target.
@@ -52,6 +59,7 @@ class Escapers:
     share: float
     standard_error: float
     distance: float
+    ambiguity: float = np.nan
     skewness: float = 0.0
     weight: float = 1.0
     probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
@@ -98,8 +106,8 @@ def escaper_share(
         zeros.append((unedited - unedited.mean()) / unedited.std())
     share, centre, spread = 0.2, float(np.quantile(score, 0.75)), 1.0
     for _ in range(200):
-        density = share * _density(score)
-        other = (1 - share) * _density(score, centre, spread)
+        density = share * norm.pdf(score)
+        other = (1 - share) * norm.pdf(score, centre, spread)
         weight = density / np.maximum(density + other, 1e-300)
         if weight.sum() > len(score) - 2:
             return None
@@ -112,59 +120,60 @@ def escaper_share(
     beyond = float(np.mean(score > centre / 2)) - float(np.mean(np.concatenate(zeros) > centre / 2))
     if centre < MIN_DISTANCE or beyond < MIN_MOVED:
         return None
-    # Where no cell looks unedited the slopes tell no width: one cell in all may still have been missed.
-    error = max(_share_error(score, share, centre, spread), 1.0 / len(score))
-    return Escapers(share=share, standard_error=error, distance=centre, weight=len(score), probability=weight)
+    zero, moved = norm.logpdf(score), norm.logpdf(score, centre, spread)
+    error = share_error(moved - zero, _information(score, share, centre, spread))
+    return Escapers(
+        share=share,
+        standard_error=error,
+        ambiguity=ambiguity(share, error, len(score)),
+        distance=centre,
+        weight=len(score),
+        probability=weight,
+    )
 
 
-def _density(x: Float[np.ndarray, " cell"], centre: float = 0.0, spread: float = 1.0) -> Float[np.ndarray, " cell"]:
-    """Density of a normal law; that of scipy takes ten times as long on the few cells of an edit."""
-    return np.exp(-0.5 * ((x - centre) / spread) ** 2) / (spread * np.sqrt(2.0 * np.pi))
-
-
-def _share_error(score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float) -> float:
-    """Standard error of the share, with centre and spread unknown: information from the cells' own slopes."""
-    zero, moved = _density(score), _density(score, centre, spread)
+def _information(
+    score: Float[np.ndarray, " cell"], share: float, centre: float, spread: float
+) -> Float[np.ndarray, "3 3"]:
+    """Observed information of share, centre and spread: from the cells' own slopes."""
+    zero, moved = norm.pdf(score), norm.pdf(score, centre, spread)
     both = np.maximum(share * zero + (1 - share) * moved, 1e-300)
     unit = (score - centre) / spread
     slopes = np.stack([zero - moved, (1 - share) * moved * unit / spread, (1 - share) * moved * (unit**2 - 1) / spread])
-    information = (slopes / both) @ (slopes / both).T
-    return float(np.sqrt(np.linalg.pinv(information, hermitian=True)[0, 0]))
+    return (slopes / both) @ (slopes / both).T
 
 
 def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
     """Escapers of each perturbation at its last harvest, by index of the condition, where they can be told.
 
-    They are told from whole cells if these stand apart, else from the counts of the target (`semimech.data.curation.target_counts`).
+    They are told from the counts of the target where these do (`semimech.data.curation.target_counts`), else from whole cells.
     """
     last = last_harvests(screen)
-    targets = {i: each for i, each in escape_by_condition(screen).items() if i in last and each.is_visible}
-    by_target = {
-        i: Escapers(share=max(each.share, 0.0), standard_error=each.share_error, distance=np.nan)
-        for i, each in targets.items()
-    }
-    return dict(sorted((by_target | told_apart(screen, last)[0]).items()))
+    parts = {i: each for i, each in escape_by_condition(screen).items() if i in last}
+    return dict(sorted((told_apart(screen, last)[0] | _by_target(parts)).items()))
 
 
 def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
-    """Escapers of each perturbation: from whole cells at the last harvest, else from the target's counts at all harvests."""
+    """Escapers of each perturbation: from the target's counts at all harvests where these tell them, else from whole cells at the last harvest."""
     conditions = screen.annotation.conditions
     parts: dict[str, list[Escape]] = {}
     for i, each in escape_by_condition(screen).items():
         parts.setdefault(conditions[i].perturbation, []).append(each)
-    found = {}
-    for name, several in parts.items():
-        each = pooled(several)
-        if each.is_visible:
-            found[name] = Escapers(
-                share=each.share,
-                standard_error=each.share_error,
-                distance=np.nan,
-                skewness=each.excess_third / each.excess_error**3,
-                weight=each.n_cells * (1.0 - each.kept) ** 4,
-            )
-    return found | {
-        conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()
+    whole = {conditions[i].perturbation: each for i, each in told_apart(screen, last_harvests(screen))[0].items()}
+    return whole | _by_target({name: pooled(several) for name, several in parts.items()})
+
+
+def _by_target(parts: dict[Key, Escape]) -> dict[Key, Escapers]:
+    """What targets tell, where they do."""
+    return {
+        key: Escapers(
+            share=each.share,
+            standard_error=each.share_error,
+            ambiguity=ambiguity(each.share, each.share_error, each.n_cells),
+            distance=np.nan,
+        )
+        for key, each in parts.items()
+        if each.is_visible
     }
 
 

@@ -16,6 +16,7 @@ from semimech.data.curation.copies import repeated_rows
 from semimech.data.curation.names import without_version
 from semimech.data.findings import counted, listed
 from semimech.data.labels import genes_of_label, is_unassigned_label
+from semimech.data.matrix import LARGEST_LOG
 from semimech.data.normalisation import OTHER_SCALES, other_scale
 from semimech.data.schema import Keys, field, recognise
 
@@ -58,6 +59,27 @@ def curate(adata: ad.AnnData, keys: Keys) -> ad.AnnData:
         table = pd.concat([before, table], ignore_index=True)
     table.index = table.index.astype(str)
     adata.uns[RECORD] = {"version": __version__, "changes": table}
+    return adata
+
+
+def with_readable_values(adata: ad.AnnData) -> ad.AnnData:
+    """A copy in which no value keeps checks from looking at the others: what is no number is 0, and counts are whole.
+
+    It is a guess, so that nothing is written or fitted with it.
+    """
+    adata = adata.copy()
+    layer = recognise(field("layers", "counts"), list(adata.layers))
+    for name, matrix in (("", adata.X), (layer, None if layer is None else adata.layers[layer])):
+        if matrix is None:
+            continue
+        values = sp.csr_matrix(matrix, dtype=np.float64, copy=True)
+        values.data = np.nan_to_num(values.data, nan=0.0, posinf=0.0, neginf=0.0).clip(0.0)
+        if name or values.data.max(initial=0.0) > LARGEST_LOG:
+            values.data = np.round(values.data)
+        if name:
+            adata.layers[name] = values
+        else:
+            adata.X = values
     return adata
 
 
@@ -231,5 +253,7 @@ def _values(adata: ad.AnnData) -> sp.csr_matrix:
     values = sp.csr_matrix((0, 0) if values is None else values)
     if values.shape != adata.shape:
         values = sp.csr_matrix(adata.shape)
-    values.eliminate_zeros()
+    if not values.data.all():
+        values = values.copy()  # the matrix shares its arrays with the data set, which would lose its shape
+        values.eliminate_zeros()
     return values

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import logit
 
 from semimech.data.curation.escapers import Escapers, last_harvests, told_apart
 from semimech.data.curation.guides import MIN_CELLS
+from semimech.data.curation.mixtures import GRID, share_posterior
 from semimech.data.curation.shifts import LEVEL
 from semimech.data.screen import Screen, describe
 
 COLUMNS = ("guide", "condition", "perturbation", "n_cells", "efficacy", "lower", "upper", "differs")
-
-_GRID = np.linspace(0.0, 1.0, 401)
 
 
 def guide_efficacy(screen: Screen) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def guide_efficacy(screen: Screen) -> pd.DataFrame:
                 mine = code == guide
                 if mine.sum() < MIN_CELLS:
                     continue
-                posterior = share_posterior(escapers, mine)
+                posterior = guide_posterior(escapers, mine)
                 below = np.cumsum(posterior)
                 lower, upper = (1.0 - _quantile(below, q) for q in (0.95, 0.05))
                 outside = min(_below(below, escapers.share), 1.0 - _below(below, escapers.share))
@@ -49,7 +49,7 @@ def guide_efficacy(screen: Screen) -> pd.DataFrame:
                         "condition": describe(condition),
                         "perturbation": condition.perturbation,
                         "n_cells": int(mine.sum()),
-                        "efficacy": 1.0 - float(posterior @ _GRID),
+                        "efficacy": 1.0 - float(posterior @ GRID),
                         "lower": lower,
                         "upper": upper,
                         "differs": outside,
@@ -60,23 +60,15 @@ def guide_efficacy(screen: Screen) -> pd.DataFrame:
     return table
 
 
-def share_posterior(escapers: Escapers, mine: np.ndarray) -> Float[np.ndarray, " grid"]:
-    r"""Posterior of the share of escapers among some cells, on a grid from 0 to 1, under a flat prior.
-
-    With :math:`r_i` the ratio of the densities of a cell's score with and without a working edit, the likelihood is
-    :math:`\prod_i (\pi + (1 - \pi) r_i)`; the ratios follow from the probabilities of the whole edit by Bayes.
-    """
+def guide_posterior(escapers: Escapers, mine: np.ndarray) -> Float[np.ndarray, " grid"]:
+    """Posterior of the share of escapers among some cells, on `GRID`: ratios of densities follow from the probabilities of the whole edit by Bayes."""
     share = min(max(escapers.share, 1e-6), 1 - 1e-6)
-    escaped = np.clip(escapers.probability[mine], 1e-12, 1 - 1e-12)
-    ratio = (1 - escaped) / escaped * share / (1 - share)
-    logarithm = np.log(_GRID[:, None] + (1 - _GRID[:, None]) * ratio).sum(axis=1)
-    weight = np.exp(logarithm - logarithm.max())
-    return weight / weight.sum()
+    return share_posterior(logit(share) - logit(np.clip(escapers.probability[mine], 1e-12, 1 - 1e-12)))
 
 
 def _quantile(below: Float[np.ndarray, " grid"], q: float) -> float:
-    return float(_GRID[min(int(np.searchsorted(below, q)), len(_GRID) - 1)])
+    return float(GRID[min(int(np.searchsorted(below, q)), len(GRID) - 1)])
 
 
 def _below(below: Float[np.ndarray, " grid"], share: float) -> float:
-    return float(np.interp(share, _GRID, below))
+    return float(np.interp(share, GRID, below))

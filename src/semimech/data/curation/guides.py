@@ -60,9 +60,11 @@ def guide_difference(
     sizes = np.maximum(np.bincount(guide, minlength=n_guides), 1)
     members = [np.flatnonzero(stratum == s) for s in np.unique(stratum)]
 
+    one_each, pointers = np.ones(len(values)), np.arange(len(values) + 1)
+
     def distances(labels: Int[np.ndarray, " cell"]) -> Float[np.ndarray, " guide"]:
-        indicator = sp.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))), (n_guides, len(labels)))
-        return ((indicator @ values) ** 2).sum(axis=1) / sizes
+        carried = sp.csr_matrix((one_each, labels, pointers), (len(values), n_guides))
+        return ((carried.T @ values) ** 2).sum(axis=1) / sizes
 
     found = distances(guide)
     draws = np.empty(_PERMUTATIONS)

@@ -1,12 +1,8 @@
-r"""Escapers from the unevenness of the target's counts, where cells do not stand far enough apart as a whole.
+r"""Escapers from the counts of the target, as a mixture tied to the effect on it.
 
-If all edited cells keep a share :math:`a` of the target's abundance :math:`\lambda`, second moments keep :math:`a^2`. If a share :math:`\pi` escapes and the rest
-keep :math:`f`, then :math:`a = \pi + (1-\pi) f` and second moments keep :math:`b = \pi + (1-\pi) f^2`, so that
-
-.. math:: b - a^2 = \pi (1 - \pi) (1 - f)^2, \qquad \pi = \frac{b - a^2}{(1-a)^2 + b - a^2}
-
-Factorial moments of counts, :math:`E[y/\ell] = E[\lambda]` and :math:`E[y(y-1)/\ell^2] = E[\lambda^2]`, are free of Poisson noise. The depth
-:math:`\ell` is that of the other genes: in a sum with its own counts an abundant target would bound itself, less so where it is edited.
+Counts of unedited cells are negative binomial with mean :math:`\ell\lambda` and dispersion :math:`\alpha`, those of edited ones with mean
+:math:`f\ell\lambda` and a dispersion of their own, as what is left of a transcript is uneven. A cell of an edit is of the first law with probability :math:`\pi`, and
+:math:`\pi, f` and the second dispersion are those of the largest likelihood. Where the two laws overlap much, shares are not told from dispersion: see `MOST_AMBIGUOUS`.
 """
 
 from __future__ import annotations
@@ -16,15 +12,28 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import minimize
+from scipy.special import expit, gammaln, logit
+from scipy.stats import nbinom
 
+from semimech.data.curation.mixtures import ambiguity, share_error
 from semimech.data.curation.shifts import strata
 from semimech.data.screen import Screen
 
 LEAST_LOSS = 0.2
-"""Loss of the target's transcript from which its unevenness says something."""
+"""Loss of the target's transcript from which its counts say something."""
 LEAST_CELLS = 30
-"""Cells, and controls, of one stratum."""
-_SAME = 1e-3
+"""Cells of an edit, and controls of a stratum."""
+MOST_AMBIGUOUS = 0.05
+"""Largest `ambiguity` at which a share is told; beyond it the two laws overlap so far that a share comes from their shapes."""
+MISFIT = 0.03
+"""Distance (Kolmogorov) of the counts of controls from a negative binomial law, beyond chance, at which they are taken for cells of two kinds."""
+
+_MOST_CELLS = 2000
+_STARTS = (0.02, 0.2, 0.4, 0.6, 0.8)
+_UNEVEN = (np.log(2.0), 1.0)
+"""Mean and spread of the logarithm of the ratio of dispersions of edited and unedited cells, known beforehand."""
+_BOUNDS = ((-7.0, 5.0), (-6.0, 3.0), (-0.7, 4.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,77 +42,102 @@ class Escape:
 
     Parameters
     ----------
+    share
+        Share of escapers.
+    share_error
+        Its standard error.
     kept
-        :math:`a`.
+        Share of the target's transcript that is left in all cells together.
     kept_error
         Its standard error.
-    excess
-        :math:`b - a^2`.
-    excess_error
-        Its standard error.
-    excess_third
-        Third cumulant of its error.
     n_cells
         Edited cells.
     """
 
+    share: float
+    share_error: float
     kept: float
     kept_error: float
-    excess: float
-    excess_error: float
-    excess_third: float
     n_cells: int
 
     @property
     def is_visible(self) -> bool:
-        """Whether the edit lowers the target's transcript enough to say something."""
-        return 1.0 - self.kept >= max(LEAST_LOSS, 3.0 * self.kept_error) and self.excess_error > 0
-
-    @property
-    def share(self) -> float:
-        """Share of escapers, by moments; below 0 by chance."""
-        excess = max(self.excess, -0.5 * (1.0 - self.kept) ** 2)
-        return excess / ((1.0 - self.kept) ** 2 + excess)
-
-    @property
-    def share_error(self) -> float:
-        """Standard error of the share, as if the loss were known."""
-        return self.excess_error / (1.0 - self.kept) ** 2 * (1.0 - min(max(self.share, 0.0), 0.9)) ** 2
+        """Whether the edit lowers the target's transcript enough, and its cells fall apart into two kinds."""
+        is_lowered = 1.0 - self.kept >= max(LEAST_LOSS, 3.0 * self.kept_error)
+        return is_lowered and ambiguity(self.share, self.share_error, self.n_cells) <= MOST_AMBIGUOUS
 
 
 def escape(
-    edited: Float[np.ndarray, " cell"],
-    control: Float[np.ndarray, " control"],
-    edited_depth: Float[np.ndarray, " cell"],
-    control_depth: Float[np.ndarray, " control"],
-) -> Escape | None:
-    """Moments of one target's counts in edited and unedited cells, with errors by the delta method.
+    counts: Float[np.ndarray, " cell"], expected: Float[np.ndarray, " cell"], *, dispersion: float, error: float = 0.0
+) -> Escape:
+    """Fit the mixture to one target's counts in the cells of its edit.
 
     Parameters
     ----------
-    edited, control
+    counts
         Counts.
-    edited_depth, control_depth
-        Depth of each cell, in any common unit.
+    expected
+        What unedited cells of the same depth and batch would have.
+    dispersion
+        That of unedited cells.
+    error
+        Standard error of the expected counts, as a share of them.
     """
-    first, second = edited / edited_depth, edited * (edited - 1) / edited_depth**2
-    base, base_second = control / control_depth, control * (control - 1) / control_depth**2
-    if not base.mean() > 0 or not base_second.mean() > 0:
-        return None
-    a, b = float(first.mean() / base.mean()), float(second.mean() / base_second.mean())
-    of_edited = second / base_second.mean() - 2 * a * first / base.mean()
-    of_control = 2 * a**2 * base / base.mean() - b * base_second / base_second.mean()
-    kept = first.var(ddof=1) / base.mean() ** 2 / len(first) + a**2 * base.var(ddof=1) / base.mean() ** 2 / len(base)
-    excess = of_edited.var(ddof=1) / len(first) + of_control.var(ddof=1) / len(base)
-    third = sum(float(np.mean((of - of.mean()) ** 3)) / len(of) ** 2 for of in (of_edited, of_control))
+    unedited = _log_mass(counts, expected, dispersion)
+    kept = float(counts.sum() / expected.sum())
+
+    def edited(p: Float[np.ndarray, " parameter"]) -> Float[np.ndarray, " cell"]:
+        return _log_mass(counts, expit(p[1]) * expected, dispersion * np.exp(p[2]))
+
+    def of_cells(p: Float[np.ndarray, " parameter"]) -> Float[np.ndarray, " cell"]:
+        return np.logaddexp(unedited - np.logaddexp(0.0, -p[0]), edited(p) - np.logaddexp(0.0, p[0]))
+
+    def loss(p: Float[np.ndarray, " parameter"]) -> float:
+        return float(-of_cells(p).sum() + 0.5 * ((p[2] - _UNEVEN[0]) / _UNEVEN[1]) ** 2)
+
+    starts = [np.array([logit(s), logit(np.clip((kept - s) / (1 - s), 0.03, 0.9)), _UNEVEN[0]]) for s in _STARTS]
+    best = minimize(loss, min(starts, key=loss), method="L-BFGS-B", bounds=_BOUNDS).x
+    share = float(expit(best[0]))
+    step = 1e-3 * np.eye(3)
+    slopes = np.stack([(of_cells(best + e) - of_cells(best - e)) / 2e-3 for e in step])
+    slopes[0] /= share * (1.0 - share)
+    information = slopes @ slopes.T + np.diag([0.0, 0.0, _UNEVEN[1] ** -2])
     return Escape(
-        kept=a,
-        kept_error=float(np.sqrt(kept)),
-        excess=b - a**2,
-        excess_error=float(np.sqrt(excess)),
-        excess_third=third,
-        n_cells=len(first),
+        share=share,
+        share_error=share_error(edited(best) - unedited, information),
+        kept=kept,
+        kept_error=float(np.hypot(np.std(counts / expected, ddof=1) / np.sqrt(len(counts)), kept * error)),
+        n_cells=len(counts),
     )
+
+
+def _log_mass(
+    counts: Float[np.ndarray, " cell"], mean: Float[np.ndarray, " cell"], dispersion: float
+) -> Float[np.ndarray, " cell"]:
+    """Logarithms of negative binomial probabilities."""
+    size = 1.0 / dispersion
+    total = np.log(size + mean)
+    return (
+        gammaln(counts + size)
+        - gammaln(size)
+        - gammaln(counts + 1)
+        + size * (np.log(size) - total)
+        + counts * (np.log(np.maximum(mean, 1e-300)) - total)
+    )
+
+
+def _misfit(
+    counts: Float[np.ndarray, " cell"],
+    mean: Float[np.ndarray, " cell"],
+    dispersion: float,
+    rng: np.random.Generator,
+) -> float:
+    """Distance of counts from their negative binomial law: Kolmogorov's, of places in it drawn between those of a count and the one below."""
+    law = nbinom(1.0 / dispersion, 1.0 / (1.0 + dispersion * mean))
+    below, here = law.cdf(counts - 1), law.cdf(counts)
+    places = np.sort(below + rng.random(len(counts)) * (here - below))
+    steps = np.arange(len(places) + 1) / len(places)
+    return float(max(np.max(steps[1:] - places), np.max(places - steps[:-1])))
 
 
 def pooled(parts: Sequence[Escape]) -> Escape:
@@ -111,40 +145,53 @@ def pooled(parts: Sequence[Escape]) -> Escape:
     weight = np.array([part.n_cells for part in parts], dtype=float)
     weight /= weight.sum()
     return Escape(
+        share=float(weight @ [e.share for e in parts]),
+        share_error=float(np.linalg.norm(weight * [e.share_error for e in parts])),
         kept=float(weight @ [e.kept for e in parts]),
         kept_error=float(np.linalg.norm(weight * [e.kept_error for e in parts])),
-        excess=float(weight @ [e.excess for e in parts]),
-        excess_error=float(np.linalg.norm(weight * [e.excess_error for e in parts])),
-        excess_third=float(weight**3 @ [e.excess_third for e in parts]),
         n_cells=sum(part.n_cells for part in parts),
     )
 
 
 def escape_by_condition(screen: Screen) -> dict[int, Escape]:
-    """What the targets of single edits that lower them say, by index of the condition, within batches."""
+    """What the targets of single edits that lower them say, by index of the condition."""
     counts, unit = screen.measurement.counts, screen.measurement.unit
     if counts is None or unit is None:
         return {}
     column = {gene: i for i, gene in enumerate(screen.annotation.genes)}
-    by_gene, stratum, known = counts.tocsc(), strata(screen), np.isfinite(unit)
-    total = np.asarray(counts.sum(axis=1), np.float64).ravel()
-    of_total = total[known] * unit[known]
-    is_own_sum = bool(np.ptp(of_total) <= _SAME * of_total.mean()) if known.any() else False
-    control = {s: np.flatnonzero(screen.is_control & known & (stratum == s)) for s in np.unique(stratum).tolist()}
+    by_gene, stratum, rng = counts.tocsc(), strata(screen), np.random.default_rng(0)
+    known = np.isfinite(unit) & (unit > 0)
+    depth = np.divide(1.0, unit, out=np.zeros(len(unit)), where=known)
+    control = screen.is_control & known
+    enough = np.bincount(stratum[control], minlength=int(stratum.max()) + 1) >= LEAST_CELLS
+    control &= enough[stratum]
     found = {}
     for i, condition in enumerate(screen.annotation.conditions):
         targets = [e.gene for e in condition.edits if e.kind != "crispra" and not e.compound and e.gene in column]
-        if len(condition.edits) != 1 or not targets:
+        cells = np.flatnonzero((screen.annotation.condition == i) & known & enough[stratum])
+        if len(condition.edits) != 1 or not targets or len(cells) < LEAST_CELLS:
             continue
-        values = by_gene[:, column[targets[0]]].toarray().ravel().astype(np.float64)
-        depth = np.maximum(total - values, 1.0) if is_own_sum else 1.0 / np.where(known, unit, np.nan)
-        cells = np.flatnonzero((screen.annotation.condition == i) & known)
-        parts = []
-        for s in np.unique(stratum[cells]).tolist():
-            mine, theirs = cells[stratum[cells] == s], control[s]
-            if min(len(mine), len(theirs)) >= LEAST_CELLS:
-                parts.append(escape(values[mine], values[theirs], depth[mine], depth[theirs]))
-        told = [part for part in parts if part is not None]
-        if told:
-            found[i] = pooled(told)
+        cells = np.sort(rng.permutation(cells)[:_MOST_CELLS])
+        beside = np.flatnonzero(control & np.isin(stratum, np.unique(stratum[cells])))
+        values = by_gene[:, [column[targets[0]]]].toarray().ravel().astype(np.float64)
+        sums = np.bincount(stratum[beside], weights=values[beside], minlength=len(enough))
+        depths = np.bincount(stratum[beside], weights=depth[beside], minlength=len(enough))
+        rate = np.divide(sums, depths, out=np.zeros(len(enough)), where=depths > 0)
+        cells, beside = cells[rate[stratum[cells]] > 0], beside[rate[stratum[beside]] > 0]
+        if len(cells) < LEAST_CELLS:
+            continue
+        ratio = values[beside] / (depth * rate[stratum])[beside]
+        if values[cells].sum() > (1.0 - LEAST_LOSS) * (depth * rate[stratum])[cells].sum():
+            continue
+        expected = depth * rate[stratum]
+        square = np.sum(values[beside] * (values[beside] - 1)) / np.sum(expected[beside] ** 2)
+        dispersion = max(float(square) - 1.0, 0.01)
+        if _misfit(values[beside], expected[beside], dispersion, rng) > MISFIT + 1.0 / np.sqrt(len(beside)):
+            continue
+        found[i] = escape(
+            values[cells],
+            expected[cells],
+            dispersion=dispersion,
+            error=float(ratio.std(ddof=1) / np.sqrt(len(ratio))),
+        )
     return found
