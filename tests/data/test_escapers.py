@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from semimech.data.curation.escapers import escaper_share, escapers_by_condition
-from semimech.data.curation.target_counts import escape, escape_by_condition
+from semimech.data.curation.target_moments import escape, escape_by_condition
 from semimech.data.schema import Keys
 from semimech.data.screen import read_screen
 from semimech.experiment import Edit

@@ -123,7 +123,7 @@ def pooled(parts: Sequence[Escape]) -> Escape:
     )
 
 
-def _escape_by_condition(screen: Screen) -> dict[int, Escape]:
+def escape_by_condition(screen: Screen) -> dict[int, Escape]:
     """What the targets of single edits that lower them say, by index of the condition, within batches."""
     counts, unit = screen.measurement.counts, screen.measurement.unit
     if counts is None or unit is None:
@@ -157,7 +157,7 @@ def escapers_to_test(screen: Screen) -> dict[str, Escapers]:
     """Escapers of each perturbation: from whole cells at the last harvest, else from the target's counts at all harvests."""
     conditions = screen.annotation.conditions
     parts: dict[str, list[Escape]] = {}
-    for i, each in _escape_by_condition(screen).items():
+    for i, each in escape_by_condition(screen).items():
         parts.setdefault(conditions[i].perturbation, []).append(each)
     found = {}
     for name, several in parts.items():
