@@ -42,7 +42,7 @@ def main() -> None:
     except SystemExit as done:
         if done.code == INTERRUPTED:
             _fail(
-                "interrupted; the same command with --resume goes on from the last checkpoint of a fit; a screen goes on without it",
+                "interrupted; the same command with --resume goes on from the last checkpoint of a fit; a screen and a campaign go on without it",
                 INTERRUPTED,
             )
         raise

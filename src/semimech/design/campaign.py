@@ -200,10 +200,11 @@ class _Lab:
 
     def choice(self, strategy: str, names: tuple[str, ...], number: int) -> tuple[str, ...]:
         """What a strategy makes next."""
-        error = self.made(names).standard_error[~self.made(names).is_control]
+        made = self.made(names)
+        error = made.standard_error[~made.is_control]
         stand = Stand(
             model=self.model(names),
-            made=self.made(names),
+            made=made,
             pool={
                 name: [self._dataset.conditions[row] for row in self._edits[name]]
                 for name in self._rest

@@ -21,12 +21,9 @@ from jaxtyping import Float
 
 from semimech.data.curation.escapers import Escapers, last_harvests, told_apart
 from semimech.data.curation.shifts import strata
+from semimech.data.curation.target_counts import LEAST_CELLS, LEAST_LOSS
 from semimech.data.screen import Screen
 
-LEAST_LOSS = 0.2
-"""Loss of the target's transcript from which its unevenness says something."""
-LEAST_CELLS = 30
-"""Cells, and controls, of one stratum."""
 _SAME = 1e-3
 
 
