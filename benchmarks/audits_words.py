@@ -44,7 +44,7 @@ PAGES: dict[str, Page] = {
         data="ECCITE-seq of 20,729 THP-1 cells with guides against 26 genes, three replicates, all stimulated with IFN-γ, harvested once.",
         source="[Papalexi et al., Nature Genetics 53, 322 (2021)](https://doi.org/10.1038/s41588-021-00778-2)",
         meaning="Cells that carry a guide but respond to IFN-γ as unedited ones do are many: the authors found the same and wrote Mixscape to leave them out. Effects of every "
-        "family that takes the guide for the edit are diluted by this share, and most so for the weak edits. The share of NFKBIA is of counts that its knockout leaves unevenly, which this test cannot tell from escapers; the mixture of `semimech check` finds no two kinds of cells there, and 13 to 22 % in IFNGR1, IFNGR2, JAK2 and STAT1. Depth falls in the knockouts of the IFN-γ receptor, as cells "
+        "family that takes the guide for the edit are diluted by this share, and most so for the weak edits. The share of NFKBIA may be of counts that its knockout leaves unevenly, which this test cannot tell from escapers: the mixture of `semimech check` cannot tell two kinds of cells there (Mixscape sets all aside), and 13 to 22 % in IFNGR1, IFNGR2, JAK2 and STAT1. Depth falls in the knockouts of the IFN-γ receptor, as cells "
         "that do not respond make less RNA of the panel, but by less than matters. All cells saw IFN-γ, so that the obvious failure, an edit of the receptor that is inert without its "
         "ligand, is not testable: one unstimulated arm would do.",
     ),
