@@ -26,16 +26,16 @@ from semimech.fit.loss import (
     residual_term,
     sparsity_term,
     steady_state_term,
-    wiring,
     with_tables,
 )
 from semimech.fit.problem import Controls, lyapunov_step, make_problem, make_roster
-from semimech.model import CellModel, ExponentialSolver, MechanisticDynamics, PriorNetwork, ScaleGrid, jacobian
+from semimech.model import CellModel, ExponentialSolver, MechanisticDynamics, PriorNetwork, ScaleGrid, jacobian, wiring
 
 pytestmark = pytest.mark.usefixtures("x64")
 
 STEP = lyapunov_step(8.0)
 NONE = np.zeros((0, 0))
+NO_TABLE = np.zeros(0)
 EXPECTED = np.full(N_GENES, 5.0)
 
 
@@ -202,18 +202,18 @@ def test_edges_are_priced_per_gene_and_forbidden_ones_are_not(four_genes):
     law = mechanistic(5)
     weight = np.abs(np.asarray(law.regulation.weight))
     expected = (3 * weight.sum() - 2 * weight[0, 1]) / N_GENES
-    assert float(sparsity_term(law, four_genes)) == pytest.approx(expected, rel=1e-6)
+    assert float(sparsity_term(law, four_genes, NO_TABLE)) == pytest.approx(expected, rel=1e-6)
     on_oneself = eqx.tree_at(lambda m: m.regulation.weight, law, law.regulation.weight.at[2, 2].set(9.0))
-    assert float(sparsity_term(on_oneself, four_genes)) == pytest.approx(expected, rel=1e-6)
+    assert float(sparsity_term(on_oneself, four_genes, NO_TABLE)) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("law", [linear, neural], ids=["linear", "neural"])
 def test_a_law_without_a_learned_network_of_edges_has_no_sparsity(problem, law):
-    assert float(sparsity_term(law(0), problem)) == 0.0
+    assert float(sparsity_term(law(0), problem, NO_TABLE)) == 0.0
 
 
 def test_a_network_without_edges_costs_nothing(four_genes):
-    assert float(sparsity_term(mechanistic(0, strength=0.0), four_genes)) == 0.0
+    assert float(sparsity_term(mechanistic(0, strength=0.0), four_genes, NO_TABLE)) == 0.0
 
 
 def test_the_squared_penalty_is_zero_at_what_is_expected_and_grows_with_each_departure():
@@ -284,7 +284,7 @@ def test_the_loss_is_the_sum_of_its_weighted_terms(four_genes):
     )
     total, terms = fitting_loss(model(law), given, four_genes, ones, solver=ExponentialSolver(), half_life_hours=8.0)
     assert float(total) == pytest.approx(sum(float(term) for term in terms.values()))
-    assert float(terms["sparsity"]) == pytest.approx(2 * float(sparsity_term(law, four_genes)))
+    assert float(terms["sparsity"]) == pytest.approx(2 * float(sparsity_term(law, four_genes, NO_TABLE)))
     assert float(terms["weight decay"]) == pytest.approx(2 * float(decay_term(law, given, four_genes.headroom, 8.0)))
     nothing = eqx.tree_at(lambda w: (w.sparsity, w.decay, w.residual), ones, (jnp.array(0.0),) * 3)
     total, terms = fitting_loss(model(law), given, four_genes, nothing, solver=ExponentialSolver(), half_life_hours=8.0)

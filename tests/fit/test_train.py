@@ -183,7 +183,7 @@ def test_neural_weights_move_slower_and_drives_as_far_as_their_gene_reaches(data
     noise = initial_noise(problem, 1, key=jax.random.key(0))
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), (split_trained(start)[0], noise))
     reach = jnp.linspace(0.5, 2.0, len(roster.genes))
-    pace, _ = paces(stacked, reach)
+    pace, _ = paces(stacked, split_trained(start)[1], reach)
     assert float(pace.dynamics.regulation.correction.enter.max()) == pytest.approx(0.2)
     mechanism = pace.dynamics.regulation.mechanism
     np.testing.assert_allclose(mechanism.weight, np.tile(reach[:, None], len(roster.regulators)), rtol=1e-6)

@@ -13,6 +13,8 @@ from semimech.fit.config import FitConfig
 from semimech.fit.loss import Weights
 from semimech.fit.problem import AppliedStrength, Problem, check_strength
 
+MOST_GENES = 1500
+"""With more genes the covariance that a law implies costs too much to be tried unasked: it grows with their cube."""
 _CREDIT, _CREDIT_WIRED = 2.0, 8.0
 
 
@@ -107,7 +109,7 @@ def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate
     if config.steady_state == "none":
         return []
     if config.steady_state == "auto":
-        if dataset.control_moments is None or not dataset.system.is_stationary:
+        if dataset.control_moments is None or not dataset.system.is_stationary or len(dataset.genes) > MOST_GENES:
             return []
         strength = "moment"
     else:

@@ -22,7 +22,6 @@ from semimech.fit.config import FitConfig
 from semimech.fit.correct import Corrected, Corrections
 from semimech.fit.donors import Loan
 from semimech.fit.folder import read_result, write_result
-from semimech.fit.loss import wiring
 from semimech.fit.problem import own_genes
 from semimech.fit.record import Result
 from semimech.fit.train import predict_members
@@ -38,6 +37,7 @@ from semimech.model import (
     protocol_steps,
     split_trained,
     thinned,
+    wiring,
 )
 from semimech.predictor import AbstractDynamicPredictor, Prediction
 
@@ -222,7 +222,7 @@ class FittedModel(AbstractDynamicPredictor):
         mechanism = wiring(self.fit.members.dynamics)
         if mechanism is None:
             return pd.DataFrame({"source": [], "target": [], "weight": [], "spread": []})
-        weight = np.asarray(mechanism.weight)
+        weight = np.asarray(mechanism.full())
         mean, spread = weight.mean(axis=0), weight.std(axis=0)
         target, source = np.nonzero(np.abs(mean) > 1e-3)
         edges = pd.DataFrame(

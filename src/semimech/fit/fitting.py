@@ -22,7 +22,7 @@ from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
 from semimech.fit.calibrate import calibrate
-from semimech.fit.candidates import Candidate, run_weights, steady_state_program
+from semimech.fit.candidates import run_weights, steady_state_program
 from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
@@ -30,13 +30,23 @@ from semimech.fit.counts import batch_notes
 from semimech.fit.donors import nothing_lent
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
+from semimech.fit.notes import strength_notes, table_notes
 from semimech.fit.problem import check_strength, data_weight, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.rest import restless, restless_notes
 from semimech.fit.select import Selection, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
-from semimech.model import CellModel, ExponentialSolver, Kinship, PriorNetwork, ScaleGrid, harvest_times, make_plan
+from semimech.model import (
+    CellModel,
+    ExponentialSolver,
+    Kinship,
+    PriorNetwork,
+    ScaleGrid,
+    harvest_times,
+    make_plan,
+    sized,
+)
 
 
 def fit(
@@ -110,6 +120,8 @@ def fit(
         headroom=problem.headroom,
         key=start_key,
     )
+    allowed, named = np.isfinite(problem.price), np.asarray(problem.known.any(axis=0))
+    start = sized(start, allowed, named, key=start_key)
     solver = ExponentialSolver(config.max_step_hours)
     training = Training(
         problem=problem,
@@ -144,9 +156,9 @@ def fit(
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         notes=(
-            *_notes(dataset, config, chosen),
+            *strength_notes(dataset, config, chosen),
             *batch_notes(dataset, problem.counts),
-            *_table_notes(prior, selection),
+            *table_notes(prior, selection),
             *restless_notes(restless(numbers.members, problem, prediction_solver(config))),
             *(() if lending is None else (borrowing_note(lending.table, selection.trust),)),
             *(violation_note(finding) for finding in findings if finding.verdict == "fails"),
@@ -258,35 +270,3 @@ def _history(members: TrainState) -> pd.DataFrame:
     n_members, n_steps, _ = history.shape
     index = pd.MultiIndex.from_product([range(n_members), range(n_steps), TERMS], names=["run", "step", "term"])
     return pd.Series(history.ravel(), index=index, name="value").reset_index()
-
-
-def _table_notes(prior: PriorNetwork | None, selection: Selection) -> tuple[str, ...]:
-    """How often each table of known wiring counts, in words; nothing where it was not chosen."""
-    if prior is None or prior.use == "mask" or prior.counts or "tables" not in selection.table:
-        return ()
-    counts = selection.chosen.tables or (1.0,) * len(prior.tables)
-    words = {0.0: "not at all", 1.0: "as given"}
-    found = (
-        f"{name or 'the known wiring'} {words.get(count, f'{count:g} times over')}"
-        for name, count in zip(prior.tables, counts, strict=True)
-    )
-    return (f"Inner validation lets tables of known wiring count: {', '.join(found)}.",)
-
-
-def _notes(dataset: Dataset, config: FitConfig, chosen: Candidate) -> tuple[str, ...]:
-    """Why the steady-state loss is what it is, in words."""
-    movement = dataset.system.movement
-    if movement:
-        return (f"{movement[0].upper()}{movement[1:]}: no steady-state loss is used.",)
-    if not dataset.is_stationary_control.any():
-        return ("There are no unedited cells in the maintenance medium, so no steady-state loss can be used.",)
-    if config.steady_state == "none":
-        return ("No steady-state loss was asked for.",)
-    if config.steady_state == "auto" and dataset.control_moments is None:
-        return ("Control cells come without counts, so their covariance is unknown and 'moment' was not tried.",)
-    if chosen.strength == "none":
-        return ("Inner validation found no gain in a steady-state loss on this data set, so none is used.",)
-    return (
-        f"Inner validation chose the steady-state loss '{chosen.strength}' with weight {chosen.weight:g}"
-        + (f" and {chosen.n_factors} slow latent factors." if chosen.n_factors else "."),
-    )

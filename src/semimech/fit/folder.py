@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from semimech.fit.config import FitConfig, format_config, read_config
 from semimech.fit.donors import Lent
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
-from semimech.model import Roster, ScaleGrid
+from semimech.model import CellModel, Edges, Pieces, Programmes, Roster, ScaleGrid, rewired, wiring
 
 FORMAT = 5
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
@@ -170,6 +170,7 @@ def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:
         "is_start_known": isinstance(result.fit.members.log_initial, np.ndarray),
         "kin": result.kin,
         "lent": {name: len(getattr(result.fit.lent, name)) for name in ("row", "own", "response", "hours")},
+        "network": _network_sizes(result.fit.members),
         "scale_grid": len(result.fit.members.scale.state),
         "versions": package_versions(),
     }
@@ -196,6 +197,7 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
     grid = np.zeros(about["scale_grid"], np.float32)
     scale = ScaleGrid(state=grid, observed=grid)
     start = initial_model(roster, gene, scale, config, is_start_known=about["is_start_known"], key=jax.random.key(0))
+    start = _with_network(start, about.get("network"), len(roster.regulators))
     stacked = jax.tree.map(
         lambda leaf: jnp.stack([leaf] * config.n_members) if isinstance(leaf, jax.Array) else leaf, start
     )
@@ -214,6 +216,39 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         parts=calibration,
         unseen=calibration,
     )
+
+
+def _network_sizes(members: CellModel) -> dict[str, Any] | None:
+    """Sizes of a network that is no full matrix."""
+    mechanism = wiring(members.dynamics)
+    if mechanism is None or mechanism.edges is None:
+        return None
+    rows = {side: getattr(mechanism.edges, side).edge.shape for side in ("by_gene", "by_regulator")}
+    programmes = 0 if mechanism.programmes is None else mechanism.programmes.writing.shape[-1]
+    return {"edges": len(mechanism.edges.gene), "programmes": programmes, **rows}
+
+
+def _with_network(start: CellModel, sizes: dict[str, Any] | None, n_regulators: int) -> CellModel:
+    """The model with a network of such sizes, to read arrays into."""
+    mechanism = wiring(start.dynamics)
+    if sizes is None or mechanism is None:
+        return start
+    edge, n_genes, programmes = np.zeros(sizes["edges"], np.int32), len(mechanism.bias), None
+    rows = [
+        Pieces(
+            owner=np.zeros(sizes[side][0], np.int32),
+            edge=np.zeros(sizes[side], np.int32),
+            other=np.zeros(sizes[side], np.int32),
+            place=edge,
+            n_owners=n,
+        )
+        for side, n in (("by_gene", n_genes), ("by_regulator", n_regulators))
+    ]
+    if sizes["programmes"]:
+        reading = jnp.zeros((n_regulators, sizes["programmes"]))
+        programmes = Programmes(reading=reading, writing=jnp.zeros((n_genes, sizes["programmes"])))
+    edges = Edges(gene=edge, regulator=edge, by_gene=rows[0], by_regulator=rows[1])
+    return rewired(start, replace(mechanism, weight=jnp.zeros(len(edge)), edges=edges, programmes=programmes))
 
 
 def _empty_lent(about: dict[str, Any], n_genes: int) -> Lent:

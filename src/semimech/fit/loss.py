@@ -19,10 +19,10 @@ from semimech.model import (
     NeuralDynamics,
     NeuralMap,
     ResidualRegulation,
-    SaturatingRegulation,
     implied_covariance,
     jacobian,
     table_factor,
+    wiring,
 )
 
 _DIAGONAL_WEIGHT = 0.09
@@ -133,13 +133,32 @@ def steady_state_term(
     return moment_term(dynamics, noise, problem.controls, step=step)
 
 
-def sparsity_term(dynamics: AbstractDynamics, problem: Problem) -> Array:
-    """Priced sum of absolute edge weights per gene; zero for a law without edges."""
+def sparsity_term(dynamics: AbstractDynamics, problem: Problem, tables: Float[Array | np.ndarray, " table"]) -> Array:
+    r"""Priced sum of absolute edge weights per gene, and of the singular values of programmes; zero for a law without edges.
+
+    The least of :math:`(\lVert R\rVert^2 + \lVert W\rVert^2)/2` over all ways to write a matrix as :math:`WR^\top` is the sum of its
+    singular values (Srebro et al. 2005, NIPS 17). Programmes cost what edges outside all tables cost.
+    """
     mechanism = wiring(dynamics)
     if mechanism is None:
         return jnp.array(0.0)
     price = jnp.where(jnp.isinf(problem.price), 0.0, problem.price)
-    return jnp.sum(price * jnp.abs(mechanism.weight)) / mechanism.weight.shape[0]
+    total = jnp.sum(price * jnp.abs(mechanism.weight))
+    if mechanism.programmes is not None:
+        written = mechanism.programmes.writing / jnp.asarray(problem.reach)[:, None]
+        outside = problem.strength ** jnp.max(jnp.asarray(tables), initial=0.0)
+        total += 0.5 * outside * (jnp.sum(mechanism.programmes.reading**2) + jnp.sum(written**2))
+    return total / len(mechanism.bias)
+
+
+def in_form_of(problem: Problem, model: CellModel) -> Problem:
+    """The problem with prices and tables of the edges that a model's network has, where it is no full matrix."""
+    mechanism = wiring(model.dynamics)
+    if mechanism is None or mechanism.edges is None:
+        return problem
+    gene, regulator = mechanism.edges.gene, mechanism.edges.regulator
+    parts = (problem.price[gene, regulator], problem.known[:, gene, regulator])
+    return eqx.tree_at(lambda p: (p.price, p.known), problem, parts)
 
 
 def with_tables(problem: Problem, weights: Weights) -> Problem:
@@ -181,16 +200,6 @@ def residual_term(dynamics: AbstractDynamics, states: Float[Array, "row gene"], 
     return jnp.mean(dynamics.regulation.correction(visited, context) ** 2)
 
 
-def wiring(dynamics: AbstractDynamics) -> SaturatingRegulation | None:
-    """The network of a law, if it has one."""
-    if not isinstance(dynamics, MechanisticDynamics):
-        return None
-    regulation = dynamics.regulation
-    if isinstance(regulation, ResidualRegulation):
-        regulation = regulation.mechanism
-    return regulation if isinstance(regulation, SaturatingRegulation) else None
-
-
 def correction(dynamics: AbstractDynamics) -> NeuralMap | None:
     """The neural part of a law, if it has one."""
     if isinstance(dynamics, NeuralDynamics):
@@ -213,7 +222,7 @@ def fitting_loss(
     states = model.states(problem.plan, solver)
     terms = {
         "data": data_loss(states, model.observe(states), problem, weights.row),
-        "sparsity": weights.sparsity * sparsity_term(model.dynamics, problem),
+        "sparsity": weights.sparsity * sparsity_term(model.dynamics, problem, weights.tables),
         "weight decay": weights.decay * decay_term(model.dynamics, noise, problem.headroom, half_life_hours),
         "residual share": weights.residual * residual_term(model.dynamics, states, problem),
     }

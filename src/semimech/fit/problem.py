@@ -62,7 +62,8 @@ class Problem(eqx.Module):
     unit
         State of unedited cells, the unit of the relative state.
     price
-        Relative price of each edge before soft tables count; infinite where forbidden.
+        Relative price of each edge before soft tables count; infinite where forbidden. Where the network is no full matrix
+        (`semimech.fit.loss.in_form_of`), of its edges.
     known
         Which edges each soft table of known wiring holds.
     strength
@@ -88,8 +89,8 @@ class Problem(eqx.Module):
     weight: Float[np.ndarray, "row gene"]
     no_change: Float[np.ndarray, ""]
     unit: Float[np.ndarray, " gene"]
-    price: Float[Array | np.ndarray, "gene regulator"]
-    known: Bool[np.ndarray, "table gene regulator"]
+    price: Float[Array | np.ndarray, "gene regulator"] | Float[Array | np.ndarray, " edge"]
+    known: Bool[np.ndarray, "table gene regulator"] | Bool[np.ndarray, "table edge"]
     strength: Float[np.ndarray, ""]
     reach: Float[np.ndarray, " gene"]
     headroom: Float[np.ndarray, " gene"]

@@ -20,7 +20,9 @@ from semimech.model import (
     Roster,
     ScaleGrid,
     neural_map,
+    rewired,
     unwired_regulation,
+    wiring,
 )
 
 
@@ -76,7 +78,12 @@ def initial_model(
 
 
 def redraw(model: CellModel, *, key: PRNGKeyArray) -> CellModel:
-    """The model with the entry weights of its neural part drawn anew, so that members of an ensemble differ."""
+    """The model with the entry weights of its neural part, and what programmes read, drawn anew, so that members of an ensemble differ."""
+    mechanism = wiring(model.dynamics)
+    if mechanism is not None and mechanism.programmes is not None:
+        shape = mechanism.programmes.reading.shape
+        reading = jax.random.normal(key, shape) / jnp.sqrt(shape[0])
+        model = rewired(model, eqx.tree_at(lambda m: m.programmes.reading, mechanism, reading))
     network = correction(model.dynamics)
     if network is None:
         return model

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from semimech.fit.loss import ControlNoise, correction, wiring
-from semimech.model import CellModel
+from semimech.fit.loss import ControlNoise, correction
+from semimech.model import CellModel, Programmes, rewired, wiring
 
 _NEURAL_PACE = 0.2
-_DRIVES = ("weight", "bias", "medium_effect", "edit_effect")
+_READING_PACE = 0.05
+_DRIVES = ("bias", "medium_effect", "edit_effect")
 _LOST = 0.5
 _PATIENCE = 10
 
@@ -57,16 +58,27 @@ def first_point(point: Float[Array, " parameter"]) -> SafePoint:
     return SafePoint(point=point, loss=jnp.array(jnp.inf), share=jnp.array(1.0), n_above=jnp.array(0))
 
 
-def paces(stacked: tuple[CellModel, ControlNoise], reach: Float[Array, " gene"]) -> tuple[CellModel, ControlNoise]:
+def paces(
+    stacked: tuple[CellModel, ControlNoise], fixed: CellModel, reach: Float[Array, " gene"]
+) -> tuple[CellModel, ControlNoise]:
     """Step size of each parameter relative to the learning rate.
 
-    What drives a gene moves in proportion to the gene's reach; neural weights are many and move slower.
+    What drives a gene moves in proportion to the gene's reach; neural weights, and what programmes read, are many and move slower.
     """
     ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)
-    if wiring(ones[0].dynamics) is not None:
-        drives = lambda pair: [getattr(wiring(pair[0].dynamics), name) for name in _DRIVES]
-        wide = [(leaf.T * reach).T for leaf in drives(ones)]
-        ones = eqx.tree_at(drives, ones, wide)
+    mechanism, shape = wiring(ones[0].dynamics), wiring(fixed.dynamics)
+    if mechanism is not None and shape is not None:
+        drives = lambda m: [getattr(m, name) for name in _DRIVES]
+        wide = [(leaf.T * reach).T for leaf in drives(mechanism)]
+        of_edges = reach[:, None] if shape.edges is None else reach[shape.edges.gene]
+        mechanism = eqx.tree_at(lambda m: [m.weight, *drives(m)], mechanism, [mechanism.weight * of_edges, *wide])
+        if mechanism.programmes is not None:
+            paced = Programmes(
+                reading=_READING_PACE * mechanism.programmes.reading,
+                writing=mechanism.programmes.writing * reach[:, None],
+            )
+            mechanism = eqx.tree_at(lambda m: m.programmes, mechanism, paced)
+        ones = (rewired(ones[0], mechanism), ones[1])
     network = correction(ones[0].dynamics)
     if network is None:
         return ones
@@ -75,7 +87,7 @@ def paces(stacked: tuple[CellModel, ControlNoise], reach: Float[Array, " gene"])
 
 
 def free(
-    stacked: tuple[CellModel, ControlNoise], is_allowed: Bool[Array, "gene regulator"]
+    stacked: tuple[CellModel, ControlNoise], is_allowed: Bool[Array, "gene regulator"] | Bool[Array, " edge"]
 ) -> tuple[CellModel, ControlNoise]:
     """One for each parameter that may move: forbidden edges stay zero."""
     ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape[1:]), stacked)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.config import FitConfig
-from semimech.fit.loss import ControlNoise, Weights, fitting_loss, steady_state_term, with_tables
+from semimech.fit.loss import ControlNoise, Weights, fitting_loss, in_form_of, steady_state_term, with_tables
 from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
 from semimech.fit.start import initial_noise, redraw
 from semimech.fit.steps import SafePoint, first_point, free, paces
@@ -113,12 +113,12 @@ class Training:
         _, fixed = split_trained(self.start)
         is_pulled = program.strength != "none"
         compiled = _compiled(program if is_pulled else replace(program, strength=self.pull[0], n_factors=self.pull[1]))
-        finished = []
+        problem, finished = in_form_of(self.problem, self.start), []
         for number, group in enumerate(groups):
             padded = [*group, *[group[-1]] * (_AT_ONCE - len(group))]
             weights = _stacked([runs[i] for i in padded])
             longest = max(n_steps, *_planned_steps(program.config))
-            state = _begin(self.problem, self.start, compiled, [keys[i] for i in padded], longest, is_pulled=is_pulled)
+            state = _begin(problem, self.start, compiled, [keys[i] for i in padded], longest, is_pulled=is_pulled)
             file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
             if file is not None and file.exists():
                 state = read_leaves(file, state)
@@ -126,7 +126,7 @@ class Training:
             while done < n_steps:
                 n = min(program.config.checkpoint_every, n_steps - done)
                 turn = (n, jnp.array(n_steps), jnp.array(is_pulled))
-                state = _advance(state, fixed, weights, self.problem, compiled, self.solver, *turn)
+                state = _advance(state, fixed, weights, problem, compiled, self.solver, *turn)
                 done += n
                 if file is not None:
                     write_leaves(file, state)
@@ -218,7 +218,7 @@ def _advance(
     config = program.config
     transform = optax.chain(optax.clip_by_global_norm(5.0), optax.scale_by_adam())
     is_free, _ = ravel_pytree(free((state.model, state.noise), jnp.isfinite(jnp.asarray(problem.price))))
-    pace, _ = ravel_pytree(paces((state.model, state.noise), jnp.asarray(problem.reach)))
+    pace, _ = ravel_pytree(paces((state.model, state.noise), fixed, jnp.asarray(problem.reach)))
 
     def steady_state(trained: tuple[CellModel, ControlNoise], weights: Weights) -> Array:
         dynamics = eqx.combine(trained[0], fixed).dynamics

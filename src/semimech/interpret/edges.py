@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from semimech._errors import DataError, raise_faults
 from semimech.fit import FittedModel
-from semimech.fit.loss import wiring
+from semimech.model import wiring
 
 LEAST_WEIGHT = 0.01
 
@@ -49,7 +49,7 @@ def signed_edges(model: FittedModel, *, least: float = LEAST_WEIGHT) -> pd.DataF
     mechanism = wiring(model.fit.members.dynamics)
     if mechanism is None:
         return pd.DataFrame({name: [] for name in columns})
-    weight = np.asarray(mechanism.weight, np.float64)
+    weight = np.asarray(mechanism.full(), np.float64)
     mean = weight.mean(axis=0)
     inclusion = (weight * np.sign(mean) >= least).mean(axis=0)
     target, source = np.nonzero(inclusion > 0)

@@ -7,6 +7,7 @@ from semimech.model.least_action import LeastAction
 from semimech.model.measurement import MeasurementOperator, log_negative_binomial
 from semimech.model.model import CellModel, ScaleGrid, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
+from semimech.model.network import Edges, Pieces, Programmes, make_edges
 from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
 from semimech.model.plan import ContextArrays, Plan, Roster, context_arrays, harvest_times, make_plan
 from semimech.model.prior import PriorNetwork, edge_penalty, table_factor
@@ -21,7 +22,7 @@ from semimech.model.regulation import (
 from semimech.model.regulons import merge_regulons, read_regulon
 from semimech.model.scm import LinearSCM, linearise
 from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver, run_plan, settle
-from semimech.model.sparse import thinned
+from semimech.model.sparse import rewired, sized, thinned, wiring
 
 __all__ = [
     "AbstractDynamics",
@@ -30,6 +31,7 @@ __all__ = [
     "AdaptiveSolver",
     "CellModel",
     "ContextArrays",
+    "Edges",
     "ExponentialSolver",
     "Kinship",
     "LeastAction",
@@ -41,8 +43,10 @@ __all__ = [
     "NeuralDynamics",
     "NeuralMap",
     "Operator",
+    "Pieces",
     "Plan",
     "PriorNetwork",
+    "Programmes",
     "Protocol",
     "ResidualRegulation",
     "Roster",
@@ -58,6 +62,7 @@ __all__ = [
     "linearise",
     "log_negative_binomial",
     "lyapunov",
+    "make_edges",
     "harvest_times",
     "make_plan",
     "merge_regulons",
@@ -67,9 +72,12 @@ __all__ = [
     "read_complexes",
     "read_embedding",
     "read_regulon",
+    "rewired",
     "run_plan",
     "settle",
+    "sized",
     "split_trained",
     "thinned",
     "unwired_regulation",
+    "wiring",
 ]

@@ -106,10 +106,10 @@ def edge_penalty(prior: PriorNetwork | None, roster: Roster) -> Float[np.ndarray
 
 
 def table_factor(
-    known: Bool[Array | np.ndarray, "table gene regulator"],
+    known: Bool[Array | np.ndarray, " table *edge"],
     counts: Float[Array | np.ndarray, " table"],
     strength: Float[Array | np.ndarray, ""] | float,
-) -> Float[Array, "gene regulator"]:
+) -> Float[Array, "*edge"]:
     r"""Factor of soft tables on the price of each edge: :math:`s^{\,\max_k c_k - \max_{k \ni e} c_k}`, one where none counts.
 
     Parameters
@@ -123,5 +123,6 @@ def table_factor(
     """
     if not known.shape[0]:
         return jnp.ones(known.shape[1:])
-    held = jnp.max(jnp.where(known, jnp.asarray(counts)[:, None, None], 0.0), axis=0)
+    each = jnp.asarray(counts).reshape(-1, *(1,) * (known.ndim - 1))
+    held = jnp.max(jnp.where(known, each, 0.0), axis=0)
     return strength ** (jnp.max(counts) - held)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from semimech.model.network import Edges, Programmes
 from semimech.model.plan import ContextArrays
 
 
@@ -48,7 +49,7 @@ class SaturatingRegulation(AbstractRegulation):
     Parameters
     ----------
     weight
-        :math:`W`, row target, column regulator.
+        :math:`W`, row target, column regulator; the weights of ``edges`` where these are given.
     bias
         :math:`b`, zero if unedited cells are exactly stationary.
     medium_effect
@@ -57,23 +58,36 @@ class SaturatingRegulation(AbstractRegulation):
         :math:`c`, response that all edits share (stress, cutting, delayed growth), per edit of efficacy 1.
     log_headroom
         :math:`\log H`.
+    edges
+        The edges, where few of all that are possible may be there.
+    programmes
+        What a network of low rank adds to them.
     """
 
-    weight: Float[Array, "gene regulator"]
+    weight: Float[Array, "gene regulator"] | Float[Array, " edge"]
     bias: Float[Array, " gene"]
     medium_effect: Float[Array, "gene medium"]
     edit_effect: Float[Array, " gene"]
     log_headroom: Float[Array, " gene"]
+    edges: Edges | None = None
+    programmes: Programmes | None = None
 
     def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
-        return self.saturated(regulator_signal(z, context) @ self.weight.T, context)
-
-    def saturated(self, drive: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
-        """Relative production where the network says ``drive``: the rest of the sum, and :math:`h`."""
+        drive = self.drive(regulator_signal(z, context))
         drive = drive + context.medium @ self.medium_effect.T + context.n_edits * self.edit_effect + self.bias
         headroom = jnp.exp(self.log_headroom)
         gain = -headroom * jnp.expm1(-jnp.maximum(drive, 0.0) / headroom)
         return jnp.exp(jnp.minimum(drive, 0.0)) + gain
+
+    def drive(self, signal: Float[Array, "*n regulator"]) -> Float[Array, "*n gene"]:
+        """What the network says to each gene."""
+        said = signal @ self.weight.T if self.edges is None else self.edges.product(self.weight, signal)
+        return said if self.programmes is None else said + self.programmes.product(signal)
+
+    def full(self) -> Float[Array, "*member gene regulator"]:
+        """The weights as a full matrix, whatever form they have."""
+        matrix = self.weight if self.edges is None else self.edges.full(self.weight)
+        return matrix if self.programmes is None else matrix + self.programmes.full()
 
 
 def unwired_regulation(

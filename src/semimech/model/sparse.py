@@ -1,60 +1,83 @@
-"""Laws whose network has few edges per gene, multiplied out edge by edge instead of as a full matrix."""
+"""Which form a network has: the full matrix, its edges alone, or edges and programmes of low rank."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, PRNGKeyArray
 
-from semimech.model.dynamics import MechanisticDynamics
+from semimech.model.dynamics import AbstractDynamics, MechanisticDynamics
 from semimech.model.model import CellModel
-from semimech.model.plan import ContextArrays
-from semimech.model.regulation import (
-    AbstractRegulation,
-    ResidualRegulation,
-    SaturatingRegulation,
-    regulator_signal,
-)
+from semimech.model.network import Edges, Programmes, make_edges
+from semimech.model.regulation import ResidualRegulation, SaturatingRegulation
 
 _MANY_REGULATORS = 300
-"""Below this a full product is fast enough whatever it holds."""
+"""Below this the full product is fast enough whatever it holds."""
+_TOO_MANY_REGULATORS = 1500
+"""Above this the full matrix is out of reach of a fit on a laptop."""
 _EDGE_COST = 8
-"""One edge costs about as much as so many entries of a full product (measured on two cores, 256 courses)."""
-_TOGETHER = 32
+"""One edge costs about as much as so many entries of the full product, gradients included (two cores, 256 courses)."""
+_PROGRAMMES = 64
+Tree = TypeVar("Tree", bound=eqx.Module)
 
 
-class SparseRegulation(AbstractRegulation):
-    r"""`SaturatingRegulation` with the weights kept by edge.
+def wiring(dynamics: AbstractDynamics) -> SaturatingRegulation | None:
+    """The network of a law, if it has one."""
+    if not isinstance(dynamics, MechanisticDynamics):
+        return None
+    regulation = dynamics.regulation
+    if isinstance(regulation, ResidualRegulation):
+        regulation = regulation.mechanism
+    return regulation if isinstance(regulation, SaturatingRegulation) else None
+
+
+def rewired(model: Tree, mechanism: SaturatingRegulation) -> Tree:
+    """A model with another network in the place of its own."""
+    return eqx.tree_at(lambda m: wiring(m.dynamics), model, mechanism)
+
+
+def sized(
+    start: CellModel,
+    allowed: Bool[np.ndarray, "gene regulator"],
+    known: Bool[np.ndarray, "gene regulator"],
+    *,
+    key: PRNGKeyArray,
+) -> CellModel:
+    """An unwired model with its network in the form that suits its size.
+
+    Of many regulators: the allowed edges, if they are few; else, of too many for a full matrix, the edges that are known, and
+    64 programmes for all others. The full matrix where neither is so.
 
     Parameters
     ----------
-    mechanism
-        All but the weights, of which it holds none.
-    weight
-        :math:`W_{gj}` of the edges onto each gene; zero where a gene has fewer than the most.
-    regulator
-        Their regulators :math:`j`.
+    start
+        A model without edges.
+    allowed
+        Which edges may be learned.
+    known
+        Which of them known wiring names.
+    key
+        Randomness of what the programmes read at first.
     """
-
-    mechanism: SaturatingRegulation
-    weight: Float[Array, "*member gene edge"]
-    regulator: Int[np.ndarray, "gene edge"]
-
-    def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
-        signal = regulator_signal(z, context)
-        # Genes first, so that what is gathered for an edge lies together.
-        by_regulator = signal.reshape(-1, signal.shape[-1]).T
-
-        def add(total: Array, edge: tuple[Array, Array]) -> tuple[Array, None]:
-            weight, regulator = edge
-            return total + weight[:, None] * by_regulator[regulator], None
-
-        edges = (self.weight.T, jnp.asarray(self.regulator.T))
-        start = jnp.zeros((len(self.regulator), by_regulator.shape[1]), signal.dtype)
-        drive = jax.lax.scan(add, start, edges, unroll=min(_TOGETHER, self.regulator.shape[1]))[0]
-        return self.mechanism.saturated(drive.T.reshape(z.shape), context)
+    mechanism = wiring(start.dynamics)
+    n_genes, n_regulators = allowed.shape
+    if mechanism is None or n_regulators < _MANY_REGULATORS:
+        return start
+    if _is_sparse(allowed):
+        return rewired(start, _by_edge(mechanism, jnp.zeros((n_genes, n_regulators)), allowed))
+    if n_regulators <= _TOO_MANY_REGULATORS:
+        return start
+    named = allowed & known
+    edges = named if _is_sparse(named) else np.zeros_like(named)
+    mechanism = _by_edge(mechanism, jnp.zeros((n_genes, n_regulators)), edges)
+    reading = jax.random.normal(key, (n_regulators, _PROGRAMMES)) / np.sqrt(n_regulators)
+    programmes = Programmes(reading=reading, writing=jnp.zeros((n_genes, _PROGRAMMES)))
+    has_programmes = eqx.tree_at(lambda m: m.programmes, mechanism, programmes, is_leaf=lambda leaf: leaf is None)
+    return rewired(start, has_programmes)
 
 
 def thinned(members: CellModel) -> CellModel:
@@ -65,24 +88,21 @@ def thinned(members: CellModel) -> CellModel:
     members
         Models of an ensemble, arrays stacked over members.
     """
-    dynamics = members.dynamics
-    if not isinstance(dynamics, MechanisticDynamics):
+    mechanism = wiring(members.dynamics)
+    if mechanism is None or mechanism.edges is not None or mechanism.weight.shape[-1] < _MANY_REGULATORS:
         return members
-    outer = dynamics.regulation
-    mechanism = outer.mechanism if isinstance(outer, ResidualRegulation) else outer
-    if not isinstance(mechanism, SaturatingRegulation) or mechanism.weight.shape[-1] < _MANY_REGULATORS:
-        return members
-    weight = np.asarray(mechanism.weight)
-    has_edge = (weight != 0).any(axis=0)
-    n_edges = max(int(has_edge.sum(axis=1).max()), 1)
-    if n_edges * _EDGE_COST > weight.shape[-1]:
-        return members
-    regulator = np.argsort(~has_edge, axis=1, kind="stable")[:, :n_edges]
-    kept = np.take_along_axis(weight, regulator[None], axis=2)
-    sparse = SparseRegulation(
-        mechanism=eqx.tree_at(lambda m: m.weight, mechanism, jnp.asarray(weight[..., :0])),
-        weight=jnp.asarray(kept),
-        regulator=regulator.astype(np.int32),
-    )
-    place = (lambda m: m.dynamics.regulation.mechanism) if outer is not mechanism else (lambda m: m.dynamics.regulation)
-    return eqx.tree_at(place, members, sparse)
+    has_edge = (np.asarray(mechanism.weight) != 0).any(axis=0)
+    return rewired(members, _by_edge(mechanism, mechanism.weight, has_edge)) if _is_sparse(has_edge) else members
+
+
+def _is_sparse(edges: Bool[np.ndarray, "gene regulator"]) -> bool:
+    return int(edges.sum()) * _EDGE_COST <= edges.size
+
+
+def _by_edge(mechanism: SaturatingRegulation, weight: Array, has_edge: np.ndarray) -> SaturatingRegulation:
+    """A network whose weights are those of a full matrix where there are edges."""
+    gene, regulator = np.nonzero(has_edge)
+    edges = make_edges(gene, regulator, n_genes=has_edge.shape[0], n_regulators=has_edge.shape[1])
+    kept = weight[..., edges.gene, edges.regulator]
+    parts: tuple[Array, Edges] = (kept, edges)
+    return eqx.tree_at(lambda m: (m.weight, m.edges), mechanism, parts, is_leaf=lambda leaf: leaf is None)
