@@ -23,7 +23,15 @@ from small_laws import (
 )
 
 from semimech.experiment import Edit
-from semimech.model import AdaptiveSolver, ExponentialSolver, MechanisticDynamics, make_plan, run_plan, settle
+from semimech.model import (
+    AdaptiveSolver,
+    ExponentialSolver,
+    MechanisticDynamics,
+    drift_at_rest,
+    make_plan,
+    run_plan,
+    settle,
+)
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -63,29 +71,31 @@ def test_both_solvers_agree_on_every_law(law):
     np.testing.assert_allclose(exponential, adaptive, rtol=1e-5)
 
 
-def test_the_exponential_solver_is_of_second_order():
+@pytest.mark.parametrize("order", [2, 4])
+def test_the_exponential_solver_is_of_its_order(order):
     law = mechanistic(13, strength=1.0)
-    exact = states(law, [PROTOCOL], AdaptiveSolver(rtol=1e-11, atol=1e-13))
-    errors = [np.abs(states(law, [PROTOCOL], ExponentialSolver(step)) - exact).max() for step in (1.0, 0.5, 0.25)]
-    assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
-    assert errors[1] / errors[2] == pytest.approx(4.0, rel=0.05)
+    exact = states(law, [PROTOCOL], AdaptiveSolver(rtol=1e-12, atol=1e-14))
+    coarse, fine = (np.abs(states(law, [PROTOCOL], ExponentialSolver(h, order)) - exact).max() for h in (2.0, 0.25))
+    assert np.log(coarse / fine) / np.log(8.0) == pytest.approx(order, abs=0.2)
 
 
+@pytest.mark.parametrize("order", [2, 4])
 @pytest.mark.parametrize("max_step", [0.5, 8.0, 24.0])
-def test_the_exponential_solver_keeps_a_steady_state_whatever_the_step(max_step):
+def test_the_exponential_solver_keeps_a_steady_state_whatever_the_step(max_step, order):
     law, here = mechanistic(14), context(Edit(gene="A"), medium="M")
     contexts = jax.tree.map(lambda leaf: np.stack([leaf[None]] * 2), here)
     steady = root(lambda z: np.asarray(law.drift(jnp.asarray(z), here)), np.ones(N_GENES), tol=1e-13).x
-    later = ExponentialSolver(max_step).integrate(law, jnp.asarray(steady)[None], contexts, (0.0, 96.0))[-1, 0]
+    later = ExponentialSolver(max_step, order).integrate(law, jnp.asarray(steady)[None], contexts, (0.0, 96.0))[-1, 0]
     np.testing.assert_allclose(later, steady, rtol=1e-10)
 
 
+@pytest.mark.parametrize("order", [2, 4])
 @pytest.mark.parametrize("half_life_hours", [0.01, 1e5])
-def test_decay_is_exact_however_fast_or_slow_at_one_step_a_day(half_life_hours):
+def test_decay_is_exact_however_fast_or_slow_at_one_step_a_day(half_life_hours, order):
     law = mechanistic(0, strength=0.0, bias=np.zeros(N_GENES), edit_effect=np.zeros(N_GENES))
     rate = np.log(2) / half_life_hours
     law = eqx.tree_at(lambda m: m.log_degradation, law, jnp.full(N_GENES, np.log(rate)))
-    found = states(law, ["wait 24h > harvest"], ExponentialSolver(24.0))[0]
+    found = states(law, ["wait 24h > harvest"], ExponentialSolver(24.0, order))[0]
     np.testing.assert_allclose(found, 1 + (START - 1) * np.exp(-24 * rate), rtol=1e-9)
 
 
@@ -123,6 +133,22 @@ def test_cells_settle_where_long_waiting_leads():
         law, ["edit A > wait settled > harvest", "edit A > wait 400h > harvest"], ExponentialSolver(1.0)
     )
     np.testing.assert_allclose(settled, waited, rtol=1e-6)
+
+
+def test_newton_finds_the_rest_that_cells_spiral_into_where_the_iteration_does_not_end():
+    # A makes B, B represses A, both strongly: -1 ± 3i times the decay, but the damped iteration has a factor above one.
+    weight = np.zeros((N_GENES, N_REGULATORS))
+    weight[0, 1], weight[1, 0] = -6.0, 6.0
+    law = mechanistic(0, weight=weight, bias=np.array([0.4, 0.0, 0.0, 0.0]))
+    law = eqx.tree_at(lambda m: m.log_degradation, law, jnp.full(N_GENES, -2.0))
+    plan = make_plan([harvested("wait settled > harvest")], ROSTER)
+    waited = states(law, ["wait 2000h > harvest"], ExponentialSolver(0.5))[0]
+    lost = run_plan(law, jnp.asarray(START), plan, ExponentialSolver())
+    found = run_plan(law, jnp.asarray(START), plan, ExponentialSolver(), newton=True)
+    np.testing.assert_allclose(found[0], waited, rtol=1e-6)
+    assert np.abs(np.asarray(lost[0]) / waited - 1).max() > 0.05
+    assert float(drift_at_rest(law, lost, plan)[0]) > 0.01
+    assert float(drift_at_rest(law, found, plan).max()) < 1e-6
 
 
 def test_of_two_attractors_cells_settle_in_the_one_whose_basin_they_stand_in():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from semimech.fit.problem import Problem
-from semimech.model import AbstractSolver, CellModel, split_trained
+from semimech.model import AbstractSolver, CellModel, drift_at_rest, split_trained
 
 _STILL = 0.05
 
@@ -49,13 +48,6 @@ def _drift(
 
     def of_member(trained: CellModel) -> Float[Array, " row"]:
         model = eqx.combine(trained, fixed)
-        states, law = model.states(problem.plan, solver), model.dynamics
-        found = jnp.zeros(problem.plan.n_rows)
-        for stage in problem.plan.stages:
-            context = jax.tree.map(lambda leaf, at=stage.course: jnp.asarray(leaf)[-1, at], stage.contexts)
-            relative = law.drift(states[stage.condition], context) / law.natural_rate()
-            size = jnp.sqrt(jnp.mean(relative**2, axis=1))
-            found = found.at[stage.condition].max(jnp.where(stage.is_settled, size, 0.0))
-        return found
+        return drift_at_rest(model.dynamics, model.states(problem.plan, solver), problem.plan)
 
     return jax.vmap(of_member)(trained)

@@ -21,10 +21,11 @@ from semimech.fit.loss import ControlNoise, Weights, fitting_loss, in_form_of, s
 from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
 from semimech.fit.start import initial_noise, redraw
 from semimech.fit.steps import SafePoint, first_point, free, paces
-from semimech.model import AbstractSolver, CellModel, Plan, Roster, split_trained
+from semimech.model import AbstractSolver, CellModel, Plan, Roster, drift_at_rest, split_trained
 
 _RHYTHM = 2
 _MANY_GENES = 64
+_AT_REST, _NEWTON_GENES = 1e-3, 1000
 _AT_ONCE = 3  # one program size for every set of runs; folds and sparsities come in threes
 Progress: TypeAlias = Callable[[str, int, int], None]
 _Record = TypeVar("_Record")
@@ -154,13 +155,25 @@ def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Fl
     host = jax.tree.map(np.asarray, trained)
     n_runs = len(jax.tree.leaves(host)[0])
     runs = [jax.tree.map(lambda leaf, run=run: leaf[run], host) for run in range(n_runs)]
-    return np.stack([np.asarray(_predict(each, fixed, plan, solver)) for each in runs])
+    found = []
+    for each in runs:
+        observed, drift = _predict(each, fixed, plan, solver, newton=False)
+        if (
+            float(drift) > _AT_REST and len(fixed.unit) <= _NEWTON_GENES
+        ):  # seldom: what finds rest then is compiled for it
+            observed, _ = _predict(each, fixed, plan, solver, newton=True)
+        found.append(np.asarray(observed))
+    return np.stack(found)
 
 
 @eqx.filter_jit
-def _predict(trained: CellModel, fixed: CellModel, plan: Plan, solver: AbstractSolver) -> Float[Array, "row gene"]:
+def _predict(
+    trained: CellModel, fixed: CellModel, plan: Plan, solver: AbstractSolver, *, newton: bool
+) -> tuple[Float[Array, "row gene"], Float[Array, ""]]:
+    """Observed means, and how far the worst settled row is from rest."""
     model = eqx.combine(trained, fixed)
-    return model.observe(model.states(plan, solver))
+    states = model.states(plan, solver, newton=newton)
+    return model.observe(states), jnp.max(drift_at_rest(model.dynamics, states, plan), initial=0.0)
 
 
 def _planned_steps(config: FitConfig) -> tuple[int, int]:

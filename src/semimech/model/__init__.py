@@ -20,8 +20,10 @@ from semimech.model.regulation import (
     unwired_regulation,
 )
 from semimech.model.regulons import merge_regulons, read_regulon
+from semimech.model.run import drift_at_rest, run_plan
 from semimech.model.scm import LinearSCM, linearise
-from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver, run_plan, settle
+from semimech.model.settle import settle
+from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver
 from semimech.model.sparse import rewired, sized, thinned, wiring
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "ScaleGrid",
     "advance_members",
     "context_arrays",
+    "drift_at_rest",
     "edge_penalty",
     "table_factor",
     "implied_covariance",

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from semimech.model.dynamics import AbstractDynamics
 from semimech.model.plan import Plan
-from semimech.model.solve import AbstractSolver, run_plan
+from semimech.model.run import run_plan
+from semimech.model.solve import AbstractSolver
 
 
 class ScaleGrid(eqx.Module):
@@ -47,9 +48,9 @@ class CellModel(eqx.Module):
     unit: Float[np.ndarray, " gene"]
     scale: ScaleGrid
 
-    def states(self, plan: Plan, solver: AbstractSolver) -> Float[Array, "row gene"]:
-        """Relative states of the conditions of a plan, then padding."""
-        return run_plan(self.dynamics, jnp.exp(self.log_initial), plan, solver)
+    def states(self, plan: Plan, solver: AbstractSolver, *, newton: bool = False) -> Float[Array, "row gene"]:
+        """Relative states of the conditions of a plan, then padding; ``newton`` as in `settle`."""
+        return run_plan(self.dynamics, jnp.exp(self.log_initial), plan, solver, newton=newton)
 
     def observe(self, states: Float[Array, "*n gene"]) -> Float[Array, "*n gene"]:
         """Observed means of relative states."""

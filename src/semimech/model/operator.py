@@ -31,7 +31,8 @@ from semimech.experiment import (
 from semimech.model.closure import Moments, advance_moments, settled_covariances
 from semimech.model.model import CellModel, split_trained
 from semimech.model.plan import ContextArrays, Roster, context_arrays
-from semimech.model.solve import AbstractSolver, settle
+from semimech.model.settle import settle
+from semimech.model.solve import AbstractSolver
 
 Protocol: TypeAlias = Experiment | str | Sequence[Step]
 """What is done to cells: an experiment, its one-line form, or bare steps. Harvests disturb nothing, and may be left out."""

@@ -17,7 +17,8 @@ from jaxtyping import Array, Float
 
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics
 from semimech.model.plan import ContextArrays
-from semimech.model.solve import AbstractSolver, settle
+from semimech.model.settle import settle
+from semimech.model.solve import AbstractSolver
 
 _UNSETTLED = 1e-3
 
