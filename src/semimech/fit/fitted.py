@@ -41,7 +41,7 @@ from semimech.model import (
 )
 from semimech.predictor import AbstractDynamicPredictor, Prediction
 
-_PREDICTION_STEP_HOURS = 3.0
+_PREDICTION_STEP_HOURS = 8.0
 
 
 class FittedModel(AbstractDynamicPredictor):
@@ -264,8 +264,8 @@ class FittedModel(AbstractDynamicPredictor):
 
 
 def prediction_solver(config: FitConfig) -> ExponentialSolver:
-    """An integrator of short steps: what else is asked adds times to the grid, and hardly changes a prediction then."""
-    return ExponentialSolver(min(config.max_step_hours, _PREDICTION_STEP_HOURS))
+    """An integrator of small errors: what else is asked adds times to the grid, and hardly changes a prediction then."""
+    return ExponentialSolver(min(config.max_step_hours, _PREDICTION_STEP_HOURS), 4)
 
 
 def _near(name: str, known: set[str]) -> str:

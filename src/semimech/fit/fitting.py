@@ -43,6 +43,8 @@ from semimech.model import (
     Kinship,
     PriorNetwork,
     ScaleGrid,
+    accurate_solver,
+    coupled,
     harvest_times,
     make_plan,
     sized,
@@ -123,6 +125,8 @@ def fit(
     allowed, named = np.isfinite(problem.price), np.asarray(problem.known.any(axis=0))
     start = sized(start, allowed, named, key=start_key)
     solver = ExponentialSolver(config.max_step_hours)
+    if config.integration_error:
+        solver = accurate_solver(coupled(start, key=start_key), problem.plan, config.integration_error)
     training = Training(
         problem=problem,
         roster=roster,

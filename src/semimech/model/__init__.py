@@ -1,5 +1,6 @@
 """The generative model of one experiment."""
 
+from semimech.model.accuracy import accurate_solver, coupled, halving_error
 from semimech.model.closure import Moments
 from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
 from semimech.model.kinship import Kinship, likeness, neighbour_profile, read_complexes, read_embedding
@@ -54,11 +55,14 @@ __all__ = [
     "Roster",
     "SaturatingRegulation",
     "ScaleGrid",
+    "accurate_solver",
     "advance_members",
     "context_arrays",
+    "coupled",
     "drift_at_rest",
     "edge_penalty",
     "table_factor",
+    "halving_error",
     "implied_covariance",
     "jacobian",
     "likeness",
