@@ -32,6 +32,7 @@ from semimech.model import (
     ContextArrays,
     Roster,
     context_arrays,
+    in_full,
     settle,
     split_trained,
 )
@@ -209,7 +210,7 @@ def _secants(
     control = jax.tree.map(jnp.asarray, control)
 
     def one(trained: CellModel, states: Array) -> tuple[Array, Array]:
-        law = eqx.combine(trained, fixed).dynamics
+        law = in_full(eqx.combine(trained, fixed).dynamics)
 
         def at(inputs: tuple[Array, ContextArrays, ContextArrays]) -> tuple[Array, Array]:
             (z0, z1), context, step = inputs

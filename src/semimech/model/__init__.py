@@ -2,7 +2,14 @@
 
 from semimech.model.accuracy import accurate_solver, coupled, halving_error
 from semimech.model.closure import Moments
-from semimech.model.dynamics import AbstractDynamics, LinearDynamics, MechanisticDynamics, NeuralDynamics
+from semimech.model.dynamics import (
+    AbstractDynamics,
+    LinearDynamics,
+    MechanisticDynamics,
+    NeuralDynamics,
+    in_full,
+    wiring,
+)
 from semimech.model.kinship import Kinship, likeness, neighbour_profile, read_complexes, read_embedding
 from semimech.model.least_action import LeastAction
 from semimech.model.measurement import MeasurementOperator, log_negative_binomial
@@ -25,7 +32,7 @@ from semimech.model.run import drift_at_rest, run_plan
 from semimech.model.scm import LinearSCM, linearise
 from semimech.model.settle import settle
 from semimech.model.solve import AbstractSolver, AdaptiveSolver, ExponentialSolver
-from semimech.model.sparse import rewired, sized, thinned, wiring
+from semimech.model.sparse import rewired, sized, thinned
 
 __all__ = [
     "AbstractDynamics",
@@ -64,6 +71,7 @@ __all__ = [
     "table_factor",
     "halving_error",
     "implied_covariance",
+    "in_full",
     "jacobian",
     "likeness",
     "linearise",

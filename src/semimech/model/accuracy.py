@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from semimech.model.dynamics import wiring
 from semimech.model.model import CellModel, split_trained
 from semimech.model.plan import Plan
 from semimech.model.solve import ExponentialSolver
-from semimech.model.sparse import rewired, wiring
+from semimech.model.sparse import rewired
 
 _TRIED = tuple(
     ExponentialSolver(hours, order)  # by evaluations of the law per day

@@ -8,13 +8,14 @@ Exponential integrators treat the decay :math:`\lambda` exactly; :math:`N` is wh
 from __future__ import annotations
 
 import abc
+from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from semimech.model.plan import ContextArrays
-from semimech.model.regulation import AbstractRegulation, NeuralMap
+from semimech.model.regulation import AbstractRegulation, NeuralMap, ResidualRegulation, SaturatingRegulation, spread
 
 
 class AbstractDynamics(eqx.Module):
@@ -46,7 +47,7 @@ class AbstractDynamics(eqx.Module):
 
 
 def own_production(
-    context: ContextArrays, log_transcript: Float[Array, ""], log_transcript_gene: Float[Array, " gene"]
+    context: ContextArrays, log_transcript: Float[Array, ""], log_transcript_gene: Float[Array, "*n gene"]
 ) -> Float[Array, "*n gene"]:
     """Factor on a gene's own production by edits of itself.
 
@@ -86,8 +87,8 @@ class MechanisticDynamics(AbstractDynamics):
         return self.decay()
 
     def forcing(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
-        own = own_production(context, self.log_transcript, self.log_transcript_gene)
-        return self.decay() * own * self.regulation(z, context)
+        own = own_production(context, self.log_transcript, spread(self.log_transcript_gene, z.shape))
+        return spread(self.decay(), z.shape) * own * self.regulation(z, context)
 
 
 class NeuralDynamics(AbstractDynamics):
@@ -169,3 +170,22 @@ class LinearDynamics(AbstractDynamics):
         constant = constant + self.weight[:, n_genes:] @ context.activity[n_genes:]
         rate = self.decay()
         return rate[:, None] * matrix, rate * constant
+
+
+def wiring(dynamics: AbstractDynamics) -> SaturatingRegulation | None:
+    """The network of a law, if it has one."""
+    if not isinstance(dynamics, MechanisticDynamics):
+        return None
+    regulation = dynamics.regulation
+    if isinstance(regulation, ResidualRegulation):
+        regulation = regulation.mechanism
+    return regulation if isinstance(regulation, SaturatingRegulation) else None
+
+
+def in_full(dynamics: AbstractDynamics) -> AbstractDynamics:
+    """The same law with its network as a full matrix: products by edge cannot be differentiated forwards."""
+    mechanism = wiring(dynamics)
+    if mechanism is None or mechanism.edges is None:
+        return dynamics
+    full = replace(mechanism, weight=mechanism.full(), edges=None, programmes=None)
+    return eqx.tree_at(lambda law: wiring(law), dynamics, full)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from semimech.model.dynamics import AbstractDynamics
+from semimech.model.dynamics import AbstractDynamics, in_full
 from semimech.model.plan import ContextArrays
 
 _DOUBLINGS = 6
@@ -20,7 +20,8 @@ _DOUBLINGS = 6
 
 def jacobian(dynamics: AbstractDynamics, z: Float[Array, " gene"], context: ContextArrays) -> Float[Array, "gene gene"]:
     """Jacobian of the drift at one state, per hour."""
-    return jax.jacfwd(lambda z: dynamics.drift(z, context))(z)
+    law = in_full(dynamics)
+    return jax.jacfwd(lambda z: law.drift(z, context))(z)
 
 
 def lyapunov(

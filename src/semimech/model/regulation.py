@@ -6,6 +6,7 @@ All quantities are relative: abundance :math:`z = x/\bar x` and production :math
 from __future__ import annotations
 
 import abc
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -23,6 +24,29 @@ class AbstractRegulation(eqx.Module):
     @abc.abstractmethod
     def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
         """Relative production; leading axes of state and context agree."""
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def spread(values: Float[Array, " gene"], shape: tuple[int, ...]) -> Float[Array, "*n gene"]:
+    """One number per gene for all courses.
+
+    Its gradient, a sum over courses, is taken as a matrix product: of a plain sum the compiler makes a loop that computes anew,
+    for every parameter, all that leads to what is summed.
+    """
+    return jnp.broadcast_to(values, shape)
+
+
+def _spread_forward(values: Array, shape: tuple[int, ...]) -> tuple[Array, None]:
+    return jnp.broadcast_to(values, shape), None
+
+
+def _spread_backward(shape: tuple[int, ...], kept: None, cotangent: Array) -> tuple[Array]:
+    del kept
+    courses = cotangent.reshape(-1, shape[-1])
+    return ((jnp.ones((1, len(courses)), cotangent.dtype) @ courses)[0],)
+
+
+spread.defvjp(_spread_forward, _spread_backward)
 
 
 def regulator_signal(z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n regulator"]:
@@ -73,9 +97,9 @@ class SaturatingRegulation(AbstractRegulation):
     programmes: Programmes | None = None
 
     def __call__(self, z: Float[Array, "*n gene"], context: ContextArrays) -> Float[Array, "*n gene"]:
-        drive = self.drive(regulator_signal(z, context))
-        drive = drive + context.medium @ self.medium_effect.T + context.n_edits * self.edit_effect + self.bias
-        headroom = jnp.exp(self.log_headroom)
+        drive = self.drive(regulator_signal(z, context)) + context.medium @ self.medium_effect.T
+        drive = drive + context.n_edits * spread(self.edit_effect, z.shape) + spread(self.bias, z.shape)
+        headroom = spread(jnp.exp(self.log_headroom), z.shape)
         gain = -headroom * jnp.expm1(-jnp.maximum(drive, 0.0) / headroom)
         return jnp.exp(jnp.minimum(drive, 0.0)) + gain
 

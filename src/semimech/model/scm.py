@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from semimech.model.dynamics import AbstractDynamics, LinearDynamics
+from semimech.model.dynamics import AbstractDynamics, LinearDynamics, in_full
 from semimech.model.plan import ContextArrays
 from semimech.model.settle import settle
 from semimech.model.solve import AbstractSolver
@@ -155,7 +155,8 @@ def linearise(
     drift = np.asarray(dynamics.drift(state, context) / rate)
     if not np.abs(drift).max() <= _UNSETTLED * max(1.0, float(jnp.abs(state).max())):
         raise ValueError("cells do not settle in this context: there is no steady state to linearise around")
-    forced = jax.jacfwd(lambda z: dynamics.forcing(z, context))(state)
+    law = in_full(dynamics)
+    forced = jax.jacfwd(lambda z: law.forcing(z, context))(state)
     # Where the natural rate is the decay their difference is zero to the last digit, and no edge of a gene on itself is made up.
     own = jnp.diag(1.0 - dynamics.decay() / rate)
     matrix, settled = np.asarray(forced / rate[:, None] + own, np.float64), np.asarray(state, np.float64)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from semimech.model.dynamics import AbstractDynamics
+from semimech.model.dynamics import AbstractDynamics, in_full
 from semimech.model.plan import ContextArrays
 from semimech.model.solve import AbstractSolver
 
@@ -79,7 +79,7 @@ def _iterate(step: Callable[[Array], Array], z: Array, n_steps: int) -> Array:
 
 def _newton(inputs: tuple[AbstractDynamics, ContextArrays], start: Array) -> Array:
     """Newton's method for each course that is not at rest, with the share of each step that brings it closest to rest."""
-    dynamics, contexts = inputs
+    dynamics, contexts = in_full(inputs[0]), inputs[1]
 
     def one_course(course: tuple[Array, ContextArrays]) -> Array:
         z, context = course

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, PRNGKeyArray
 
-from semimech.model.dynamics import AbstractDynamics, MechanisticDynamics
+from semimech.model.dynamics import wiring
 from semimech.model.model import CellModel
 from semimech.model.network import Edges, Programmes, make_edges
-from semimech.model.regulation import ResidualRegulation, SaturatingRegulation
+from semimech.model.regulation import SaturatingRegulation
 
 _MANY_REGULATORS = 300
 """Below this the full product is fast enough whatever it holds."""
@@ -23,16 +23,6 @@ _EDGE_COST = 8
 """One edge costs about as much as so many entries of the full product, gradients included (two cores, 256 courses)."""
 _PROGRAMMES = 64
 Tree = TypeVar("Tree", bound=eqx.Module)
-
-
-def wiring(dynamics: AbstractDynamics) -> SaturatingRegulation | None:
-    """The network of a law, if it has one."""
-    if not isinstance(dynamics, MechanisticDynamics):
-        return None
-    regulation = dynamics.regulation
-    if isinstance(regulation, ResidualRegulation):
-        regulation = regulation.mechanism
-    return regulation if isinstance(regulation, SaturatingRegulation) else None
 
 
 def rewired(model: Tree, mechanism: SaturatingRegulation) -> Tree:
