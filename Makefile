@@ -5,6 +5,7 @@
 #   make coverage the tests again, counting lines: fails below 90 %
 #   make check    format, lint, types, import contracts, documentation examples
 #   make demo     simulate a screen, fit, compare and report: demo/report.html
+#   make bench    speed as ratios, into benchmarks/results/speed.md; TORCH=PYTHON adds PyTorch (benchmarks/peers/integrators)
 #   make format   rewrite the code in the house format
 #   make lock     compile requirements/*.txt anew (UPGRADE=1 takes newer versions)
 #   make docs     run the examples of README.md and docs/
@@ -14,7 +15,7 @@
 .DELETE_ON_ERROR:
 # Every command starts in a new process: compiled modules are kept, also where the environment asks Python not to.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup test coverage check lint demo format lock docs clean
+.PHONY: help setup test coverage check lint demo bench format lock docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +49,9 @@ test: $(STAMP) docs
 # Not part of `test`: on Python 3.11 counting lines takes two thirds of the time of the tests themselves.
 coverage: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --ignore tests/test_docs.py --cov --cov-report=term
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.speed $(if $(TORCH),--torch $(TORCH))
 
 check: lint docs
 

@@ -72,6 +72,8 @@ class FitConfig:
         it on a strongly coupled law, by step halving, is chosen before training. 0 leaves ``max_step_hours`` to decide.
     half_life_hours
         Half-life that genes are expected to have before the data speak.
+    devices
+        Devices of JAX that share out the courses of cells; worth it where these are many and the devices large.
     checkpoint_every
         Steps between checkpoints.
     seed
@@ -103,6 +105,7 @@ class FitConfig:
     max_step_hours: float = 24.0
     integration_error: float = 0.0
     half_life_hours: float = 8.0
+    devices: int = 1
     checkpoint_every: int = 75
     seed: int = 0
 
@@ -129,7 +132,7 @@ def _faults_of_range(settings: Mapping[str, Any]) -> list[str]:
         values = settings[name]
         if not values or not all(0 <= value < math.inf for value in values):
             faults.append(f"{name} must be a list of numbers that are 0 or more, got {list(values)}")
-    for name in ("n_members", "n_steps", "validation_steps", "checkpoint_every"):
+    for name in ("n_members", "n_steps", "validation_steps", "devices", "checkpoint_every"):
         if settings[name] < 1:
             faults.append(f"{name} must be at least 1, got {settings[name]}")
     if settings["n_folds"] < 2:

@@ -27,6 +27,7 @@ from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
+from semimech.fit.devices import check_devices
 from semimech.fit.donors import nothing_lent
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
@@ -87,9 +88,10 @@ def fit(
     DataError
         If there is nothing to fit.
     ConfigError
-        If the steady-state loss asked for is not allowed here, or the checkpoint is of another fit.
+        If the steady-state loss asked for is not allowed here, there are fewer devices, or the checkpoint is of another fit.
     """
     config = FitConfig() if config is None else config
+    check_devices(config.devices)
     if len(dataset.conditions) < 2:
         raise DataError(f"{dataset.name}: {len(dataset.conditions)} conditions; a fit needs at least two")
     if config.steady_state != "auto":

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.config import FitConfig
+from semimech.fit.devices import shared_out
 from semimech.fit.loss import ControlNoise, Weights, fitting_loss, in_form_of, steady_state_term, with_tables
 from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
 from semimech.fit.start import initial_noise, redraw
@@ -114,7 +115,7 @@ class Training:
         _, fixed = split_trained(self.start)
         is_pulled = program.strength != "none"
         compiled = _compiled(program if is_pulled else replace(program, strength=self.pull[0], n_factors=self.pull[1]))
-        problem, finished = in_form_of(self.problem, self.start), []
+        problem, finished = shared_out(in_form_of(self.problem, self.start), program.config.devices), []
         for number, group in enumerate(groups):
             padded = [*group, *[group[-1]] * (_AT_ONCE - len(group))]
             weights = _stacked([runs[i] for i in padded])
