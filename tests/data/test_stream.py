@@ -14,7 +14,7 @@ from small_screens import GENES, screen
 
 from semimech._errors import DataError
 from semimech._h5ad import any_strings
-from semimech.data import Keys, examine, moments, read, stored, stream
+from semimech.data import Keys, examine, gathered, moments, passes, read, stored, stream
 from semimech.data.sampled import read_sample
 
 LAYOUTS = ("csr", "dense", "layer", "scaled", "twice")
@@ -88,6 +88,7 @@ def assert_same(found, wanted):
     seed=st.integers(0, 3),
     layout=st.sampled_from(LAYOUTS),
     block=st.integers(1, 700),
+    part=st.integers(1, 4),
     pair_bytes=st.sampled_from([0, 1 << 30]),
     n_batches=st.integers(1, 3),
     times=st.booleans(),
@@ -95,7 +96,7 @@ def assert_same(found, wanted):
     differentiating=st.booleans(),
 )
 def test_a_file_that_is_streamed_gives_what_it_gives_in_memory(
-    folder, seed, layout, block, pair_bytes, n_batches, times, drops, differentiating
+    folder, seed, layout, block, part, pair_bytes, n_batches, times, drops, differentiating
 ):
     keys = {"min_cells": 5 * n_batches if drops else None, "differentiating": differentiating}
     path = folder / f"{seed}-{layout}-{n_batches}-{times}.h5ad"
@@ -103,6 +104,8 @@ def test_a_file_that_is_streamed_gives_what_it_gives_in_memory(
         written(laid_out(shifted_screen(seed, n_batches=n_batches, times=times), layout), path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored, "BLOCK", block)
+        patch.setattr(passes, "PART", part)
+        patch.setattr(passes, "VALUES_PER_SUM", 0)
         patch.setattr(stream, "PAIR_BYTES", pair_bytes)
         assert_same(read(path, streamed=True, **keys), read(path, streamed=False, **keys))
 
@@ -135,7 +138,7 @@ def test_no_more_values_lie_in_memory_than_a_block_and_a_cell(tmp_path, monkeypa
     monkeypatch.setattr(stored, "BLOCK", 64)
     with stored.opened(path) as root:
         matrix, _ = stored.stored_matrices(root, path)
-        blocks = list(matrix.blocks())
+        blocks = list(matrix.blocks(matrix.bounds()))
     assert max(block.nnz for _, block in blocks) <= 64
     assert [rows.start for rows, _ in blocks[1:]] == [rows.stop for rows, _ in blocks[:-1]]
     np.testing.assert_array_equal(sp.vstack([b for _, b in blocks]).toarray(), ad.read_h5ad(path).X.toarray())
@@ -196,10 +199,76 @@ def test_a_check_of_a_large_file_tells_faults_instead_of_raising_them(tmp_path, 
 def test_progress_is_told_of_all_cells(tmp_path, monkeypatch):
     path = written(shifted_screen(), tmp_path / "screen.h5ad")
     monkeypatch.setattr(stored, "BLOCK", 200)
+    monkeypatch.setattr(passes, "PART", 1)
+    monkeypatch.setattr(passes, "VALUES_PER_SUM", 0)
     told = []
     read(path, streamed=True, progress=lambda done, total: told.append((done, total)))
     n = ad.read_h5ad(path, backed="r").n_obs
     assert len(told) > 3 and told[-1] == (n, n) and sorted(told) == told
+
+
+class Interrupted(Exception):
+    """Ends a pass in its middle."""
+
+
+def interrupted_after(parts: int):
+    """A progress that ends the pass after some parts, and the cells read of each part it was told of."""
+    told: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append(done)
+        if len(told) == parts:
+            raise Interrupted
+
+    return progress, told
+
+
+@pytest.fixture
+def in_small_parts(monkeypatch):
+    monkeypatch.setattr(stored, "BLOCK", 100)
+    monkeypatch.setattr(passes, "PART", 1)
+    monkeypatch.setattr(passes, "VALUES_PER_SUM", 0)
+    monkeypatch.setattr(gathered, "KEEP_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("pair_bytes", [0, 1 << 30])
+def test_an_interrupted_pass_goes_on_from_its_checkpoint_to_the_same_digits(
+    tmp_path, monkeypatch, in_small_parts, pair_bytes
+):
+    monkeypatch.setattr(stream, "PAIR_BYTES", pair_bytes)
+    path, checkpoint = written(shifted_screen(), tmp_path / "screen.h5ad"), tmp_path / "kept" / "reading.npz"
+    whole = read(path, streamed=True)
+    progress, first = interrupted_after(3)
+    with pytest.raises(Interrupted):
+        read(path, streamed=True, checkpoint=checkpoint, progress=progress)
+    assert checkpoint.exists()
+    again: list[int] = []
+    found = read(path, streamed=True, checkpoint=checkpoint, progress=lambda done, total: again.append(done))
+    assert min(again) > max(first) or pair_bytes == 0
+    assert again[0] > first[-1]
+    for name in ("mean", "standard_error", "halves"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name), err_msg=name)
+    assert found.fingerprint == whole.fingerprint and not checkpoint.exists()
+    np.testing.assert_array_equal(found.control_moments.covariance, whole.control_moments.covariance)
+
+
+@pytest.mark.parametrize("change", ["file", "conditions", "damage"])
+def test_a_checkpoint_of_another_pass_or_a_damaged_one_is_not_gone_on_from(
+    tmp_path, monkeypatch, in_small_parts, change
+):
+    path, checkpoint = written(shifted_screen(), tmp_path / "screen.h5ad"), tmp_path / "reading.npz"
+    progress, first = interrupted_after(3)
+    with pytest.raises(Interrupted):
+        read(path, streamed=True, checkpoint=checkpoint, progress=progress)
+    keys = {"min_cells": 17} if change == "conditions" else {}
+    if change == "file":
+        written(shifted_screen(seed=1), path)
+    elif change == "damage":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-300])
+    told: list[int] = []
+    found = read(path, streamed=True, checkpoint=checkpoint, progress=lambda done, total: told.append(done), **keys)
+    assert told[0] == first[0] or change == "file"
+    assert_same(found, read(path, streamed=False, **keys))
 
 
 def test_what_cannot_be_streamed_is_refused_with_its_mend(tmp_path):

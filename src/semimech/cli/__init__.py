@@ -20,8 +20,9 @@ from semimech.cli.predict import predict
 from semimech.cli.screen import screen
 from semimech.cli.sensitivity import sensitivity
 from semimech.cli.simulate import simulate
+from semimech.cli.sweep import sweep
 
-for command in (audit, abundance, campaign, simulate, predict, explain, order, pilot, screen, sensitivity):
+for command in (audit, abundance, campaign, simulate, predict, explain, order, pilot, screen, sensitivity, sweep):
     app.command()(command)
 design.command("next")(next_)
 app.add_typer(design, name="design")

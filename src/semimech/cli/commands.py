@@ -12,6 +12,7 @@ import typer
 
 from semimech._version import __version__
 from semimech.cli import options as o
+from semimech.cli.cluster import read_on
 from semimech.cli.display import Display
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def fit(
     complexes: o.Complexes = None,
     embedding: o.Embedding = None,
     seed: o.Seed = None,
+    scheduler: o.Scheduler = None,
     resume: o.Resume = False,
 ) -> None:
     """Fit a model; it is saved in OUT/model."""
@@ -110,7 +112,7 @@ def fit(
     source = o.source_of(data, locals())
     settings = _read_config(config, seed)
     with Display() as display:
-        dataset = display.read(source)
+        dataset = read_on(scheduler, source, out, display)
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
     pipeline.remove_checkpoints(out)
     _print_notes(source, model)
@@ -143,6 +145,7 @@ def evaluate(
     folds: o.Folds = 3,
     seeds: o.Seeds = 1,
     neural: o.Neural = False,
+    scheduler: o.Scheduler = None,
 ) -> None:
     """Score the model and every baseline on held-out conditions."""
     from semimech import pipeline
@@ -150,7 +153,7 @@ def evaluate(
     source = o.source_of(data, locals())
     settings = _read_config(config, seed)
     with Display() as display:
-        dataset = display.read(source)
+        dataset = read_on(scheduler, source, out, display)
     network, kinship = source.network(), source.kinship()
     splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
     pipeline.remove_checkpoints(out)
@@ -198,6 +201,7 @@ def run(
     folds: o.Folds = 3,
     seeds: o.Seeds = 1,
     neural: o.Neural = False,
+    scheduler: o.Scheduler = None,
     resume: o.Resume = False,
     error_budget: Annotated[
         bool, typer.Option(help="Tell what the error on held-out conditions is made of, by four more fits.")
@@ -209,7 +213,7 @@ def run(
     source = o.source_of(data, locals())
     settings = _read_config(config, seed)
     with Display() as display:
-        dataset = display.read(source)
+        dataset = read_on(scheduler, source, out, display)
     network, kinship = source.network(), source.kinship()
     splits = pipeline.hold_out(dataset, n_folds=folds, seeds=range(settings.seed, settings.seed + seeds))
     with Display() as display:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -68,9 +70,13 @@ class Display:
         """Move the bar of cells read."""
         self._move("reading", done, total, unit="cells")
 
-    def read(self, source: Source) -> Dataset:
-        """Read a data set, with a bar and a word on what is missing if it is streamed."""
-        dataset = source.dataset(self.reading)
+    def read(self, source: Source, out: Path | None = None, *, executor: Executor | None = None) -> Dataset:
+        """Read a data set, with a bar and a word on what is missing if it is streamed.
+
+        What was streamed is kept in the folder ``out`` until all is read; ``executor`` streams parts of it.
+        """
+        checkpoint = None if out is None else out / "checkpoint" / "reading.npz"
+        dataset = source.dataset(self.reading, executor=executor, checkpoint=checkpoint)
         if "reading" in self._tasks:
             self._progress.remove_task(self._tasks.pop("reading"))
         if dataset.cells is None:

@@ -64,6 +64,18 @@ Seed: TypeAlias = Annotated[
 Folds: TypeAlias = Annotated[int, typer.Option(min=2, help="Folds of held-out edits.")]
 Seeds: TypeAlias = Annotated[int, typer.Option(min=1, help="Repetitions with other folds and starts.")]
 Neural: TypeAlias = Annotated[bool, typer.Option("--neural", help="Score a Neural ODE too.")]
+Scheduler: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A Dask cluster to work on, whose workers see the same files (a large file is streamed there).",
+        show_default=False,
+    ),
+]
+Workers: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes of this machine to work in, of one core each.", show_default=False),
+]
 Resume: TypeAlias = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")]
 
 READING = (

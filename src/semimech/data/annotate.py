@@ -67,9 +67,12 @@ class Annotation:
 
     def take(self, rows: Int[np.ndarray, " kept"]) -> Annotation:
         """That of only these cells, with the conditions that they have."""
-        kept, condition = np.unique(self.condition[rows], return_inverse=True)
-        conditions = tuple(self.conditions[i] for i in kept)
-        return replace(self, conditions=conditions, condition=condition, batch=self.batch[rows])
+        condition = self.condition[rows]
+        is_kept = np.bincount(condition, minlength=len(self.conditions)) > 0
+        conditions = tuple(self.conditions[i] for i in np.flatnonzero(is_kept))
+        return replace(
+            self, conditions=conditions, condition=(np.cumsum(is_kept) - 1)[condition], batch=self.batch[rows]
+        )
 
 
 def annotate(obs: pd.DataFrame, var: pd.DataFrame, keys: Keys) -> tuple[Annotation | None, tuple[CheckFinding, ...]]:
@@ -162,7 +165,8 @@ def _make_conditions(
     hours = np.full(len(media.code), math.inf) if times is None else times.hours
     table = pd.DataFrame({"edit": perturbations.code, "medium": media.code, "hours": hours, "dose": doses})
     codes = table.groupby(list(table.columns), sort=False).ngroup().to_numpy()
-    first = np.unique(codes, return_index=True)[1]
+    # Codes are numbered as they appear.
+    first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
     made, faults = [], {}
     for row in first:
         names = perturbations.edits[perturbations.code[row]]
@@ -233,5 +237,5 @@ def make_system(
 def _time_note(times: Times | None, columns: dict[str, str]) -> CheckFinding:
     if times is None:
         return passed("time unit", "no column of times: cells are taken as settled at harvest")
-    said = listed((f"{h:g} h" for h in np.unique(times.hours)), limit=12)
+    said = listed((f"{h:g} h" for h in np.unique(pd.unique(times.hours))), limit=12)
     return passed("time unit", f"obs[{columns['hours']!r}] read in {times.unit} (from {times.source}): {said}")

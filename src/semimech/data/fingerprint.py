@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import scipy.sparse as sp
+from jaxtyping import Shaped
 
 from semimech.data.annotate import Annotation
 
@@ -30,8 +31,16 @@ class Fingerprint:
 
     def add(self, values: sp.csr_matrix) -> None:
         """Add the next cells, single precision."""
+        self.add_hashes(self.hashes(values))
+
+    def hashes(self, values: sp.csr_matrix) -> Shaped[np.ndarray, " cell"]:
+        """What each cell is reduced to; values in single precision."""
         bits = values.data.view(np.uint32).astype(np.uint64)
-        self._cells.update(sp.csr_matrix((bits, values.indices, values.indptr), shape=values.shape) @ self._weight)
+        return sp.csr_matrix((bits, values.indices, values.indptr), shape=values.shape) @ self._weight
+
+    def add_hashes(self, hashes: Shaped[np.ndarray, " cell"]) -> None:
+        """Add the next cells, already reduced."""
+        self._cells.update(np.ascontiguousarray(hashes).data)
 
     def of(self, annotation: Annotation) -> str:
         """The hash of the cells added, with what was done to them."""

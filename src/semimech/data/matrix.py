@@ -172,8 +172,16 @@ def _from_counts(
 
 
 def observe(counts: sp.csr_matrix, unit: Float[np.ndarray, " cell"]) -> sp.csr_matrix:
-    """``log1p(counts · unit)``, rounded to single precision."""
-    observed = np.log1p(counts.data * np.repeat(unit, np.diff(counts.indptr))).astype(np.float32)
+    """``log1p(counts · unit)``, rounded to single precision; most counts are small, and looked up in a table of their cell."""
+    n_cells, values, n_values = counts.shape[0], counts.data, np.diff(counts.indptr)
+    # The table has a quarter as many entries as there are values.
+    width = max(len(values) // (4 * max(n_cells, 1)), 2)
+    table = np.log1p(np.arange(width, dtype=np.float32) * unit[:, None]).astype(np.float32)
+    large = np.flatnonzero(values >= width)
+    place = np.repeat(np.arange(n_cells) * width, n_values)
+    place += (np.minimum(values, np.float32(width - 1)) if len(large) else values).astype(np.int32)
+    observed = table.ravel().take(place)
+    observed[large] = np.log1p(values[large] * unit[place[large] // width])
     return sp.csr_matrix((observed, counts.indices, counts.indptr), shape=counts.shape)
 
 

@@ -18,10 +18,11 @@ from semimech.data.curation.fix import changes, curate, with_readable_values
 from semimech.data.curation.measures import condition_quality
 from semimech.data.files import open_anndata
 from semimech.data.findings import CheckFinding, failed, findings_table, passed, warned
+from semimech.data.passes import Progress
 from semimech.data.sampled import read_sample
 from semimech.data.schema import Keys
 from semimech.data.screen import read_screen
-from semimech.data.stream import Progress, is_large
+from semimech.data.stream import is_large
 from semimech.experiment import Compound
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def read(
     compounds: str | Path | Sequence[Compound] = (),
     streamed: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
+    executor: Executor | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Dataset:
     """Read a perturbation data set from a file.
 
@@ -78,7 +81,11 @@ def read(
         that does not grow with the number of cells, see `semimech.data.stream.stream`. By default if the matrix is larger than
         `semimech.data.stream.STREAM_FROM` and can be streamed.
     progress
-        Called with the cells read and all cells, after each block of a file that is streamed.
+        Called with the cells read and all cells, after each part of a file that is streamed.
+    executor
+        Streams parts of the file in processes that see it, for instance ``distributed.Client(address).get_executor()`` of a Dask cluster.
+    checkpoint
+        File ``.npz`` where sums are kept while a file is streamed, so that what is interrupted goes on from there; removed at the end.
 
     Returns
     -------
@@ -108,7 +115,8 @@ def read(
     )
     path = Path(path)
     if is_large(path) if streamed is None else streamed:
-        return stream(path, keys, name=path.stem, progress=progress)
+        kept = None if checkpoint is None else Path(checkpoint)
+        return stream(path, keys, name=path.stem, progress=progress, executor=executor, checkpoint=kept)
     return _read_whole(open_anndata(path), keys, name=path.stem)
 
 

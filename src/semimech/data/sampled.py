@@ -12,11 +12,12 @@ from jaxtyping import Int
 from semimech.data.annotate import Annotation
 from semimech.data.findings import CheckFinding, passed
 from semimech.data.guides import read_guides
-from semimech.data.matrix import TARGET_SUM, Measurement
+from semimech.data.matrix import TARGET_SUM, Measurement, observe
+from semimech.data.passes import Asked, Progress, pass_through
 from semimech.data.scale import count_scale
 from semimech.data.schema import Keys
 from semimech.data.screen import Screen, large_enough, largest_doses, read_annotation
-from semimech.data.stream import Progress, observed_blocks, opened_counts
+from semimech.data.stream import opened_counts
 
 MOST_CELLS = 50_000
 """Cells whose values are kept, in equal parts of all conditions."""
@@ -56,17 +57,20 @@ def read_sample(
         rows, findings = large_enough(annotation, keys.min_cells)
         annotation, guides = annotation.take(rows), read_guides(obs)
         chosen = _some_of_each(annotation)
-        totals = np.empty(stored.shape[0])
-        read = list(observed_blocks(stored, rows[chosen], totals, name=path.stem, progress=progress))
+        is_chosen = np.zeros(stored.shape[0], dtype=bool)
+        is_chosen[rows[chosen]] = True
+        nowhere = np.full(stored.shape[0], -1)
+        asked = Asked(is_kept=is_chosen, is_sampled=is_chosen, index=nowhere, n_groups=0, batch=nowhere)
+        part = pass_through(stored, asked, name=path.stem, progress=progress)
     source = f"counts in {stored.place}"
-    note = passed("scale of X", f"{source}, median depth {np.median(totals):.0f}; observed as log1p CP10k")
+    note = passed("scale of X", f"{source}, median depth {np.median(part.size):.0f}; observed as log1p CP10k")
     whole = Screen(
         annotation=annotation,
         measurement=Measurement(
             observed=sp.csr_matrix((len(rows), stored.shape[1]), dtype=np.float32),
             counts=None,
             unit=None,
-            scale=count_scale(totals, target_sum=TARGET_SUM),
+            scale=count_scale(part.size, target_sum=TARGET_SUM),
             source=source,
         ),
         var_names=tuple(map(str, var.index)),
@@ -77,9 +81,9 @@ def read_sample(
     some = whole.take(chosen)
     measurement = replace(
         some.measurement,
-        observed=sp.vstack([observed for _, observed, _, _ in read], "csr"),
-        counts=sp.vstack([counts for _, _, counts, _ in read], "csr"),
-        unit=np.concatenate([unit for *_, unit in read]),
+        observed=observe(part.counts, part.unit),
+        counts=part.counts,
+        unit=part.unit,
     )
     return (whole, replace(some, measurement=measurement)), ()
 

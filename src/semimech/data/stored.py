@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import h5py
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from jaxtyping import Int
 
@@ -18,7 +20,7 @@ from semimech.data.files import explained, points_inside
 from semimech.data.schema import field, recognise
 from semimech.data.walked import refuse_endless
 
-BLOCK = 1 << 20
+BLOCK = 1 << 21
 """Stored values that are read together: so few that working memory is used again instead of being fetched from the system."""
 
 
@@ -53,6 +55,12 @@ class StoredMatrix:
             return int(np.prod(self.shape)) * self.stored.dtype.itemsize
         return int(self.start[-1]) * (self.stored["data"].dtype.itemsize + self.stored["indices"].dtype.itemsize)
 
+    def signature(self) -> str:
+        """What tells one state of the file from another, without reading it."""
+        parts = [self.path, *(each for each in self.path.rglob("*") if self.path.is_dir())]
+        changed = max(part.stat().st_mtime_ns for part in parts)
+        return f"{self.path.resolve()} {self.place} {self.shape} {len(parts)} {self.path.stat().st_size} {changed}"
+
     def rows(self, first: int, last: int) -> sp.csr_matrix:
         """Cells ``first`` to ``last``, the latter not among them.
 
@@ -62,33 +70,37 @@ class StoredMatrix:
             If the file turns out to be broken there.
         """
         with explained(self.path):
-            return self._rows(first, last)
+            return self._as_csr(first, last, *self._fetched(first, last))
 
-    def _rows(self, first: int, last: int) -> sp.csr_matrix:
+    def _fetched(self, first: int, last: int) -> tuple[np.ndarray, ...]:
+        """What the file has of these cells: their values, and the columns of sparse ones."""
         if self.start is None:
-            return sp.csr_matrix(np.asarray(self.stored[first:last]))
+            return (np.asarray(self.stored[first:last]),)
         part = slice(int(self.start[first]), int(self.start[last]))
-        values, genes = np.asarray(self.stored["data"][part]), np.asarray(self.stored["indices"][part])
-        bounds = self.start[first : last + 1] - part.start
+        return np.asarray(self.stored["data"][part]), np.asarray(self.stored["indices"][part])
+
+    def _as_csr(self, first: int, last: int, values: np.ndarray, genes: np.ndarray | None = None) -> sp.csr_matrix:
+        if self.start is None or genes is None:
+            return sp.csr_matrix(values)
+        bounds = self.start[first : last + 1] - self.start[first]
         block = sp.csr_matrix((values, genes, bounds), shape=(last - first, self.shape[1]))
         if not points_inside(block):
             raise ValueError(f"rows {first} to {last} of the matrix point to genes that it does not have")
         block.sum_duplicates()
         return block
 
-    def blocks(self) -> Iterator[tuple[slice, sp.csr_matrix]]:
-        """All cells in order, as many together as hold `BLOCK` values; the next block is read while one is worked on."""
-        bounds = self._bounds()
-        with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(self.rows, bounds[0], bounds[1])
+    def blocks(self, bounds: Sequence[int]) -> Generator[tuple[slice, sp.csr_matrix], None, None]:
+        """Cells between successive bounds, in order; the next block is fetched while one is worked on."""
+        with ThreadPoolExecutor(1) as reader, explained(self.path):
+            ahead = reader.submit(self._fetched, bounds[0], bounds[1])
             for i, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-                block = ahead.result()
+                fetched = ahead.result()
                 if i + 2 < len(bounds):
-                    ahead = reader.submit(self.rows, last, bounds[i + 2])
-                yield slice(first, last), block
+                    ahead = reader.submit(self._fetched, last, bounds[i + 2])
+                yield slice(first, last), self._as_csr(first, last, *fetched)
 
-    def _bounds(self) -> list[int]:
-        """First cell of each block, and the number of cells."""
+    def bounds(self) -> list[int]:
+        """First cell of each block of as many cells together as hold `BLOCK` values, and the number of cells."""
         if self.start is None:
             chunk = (self.stored.chunks or (1,))[0]
             step = max(BLOCK // self.shape[1] // chunk, 1) * chunk
@@ -134,6 +146,22 @@ def stored_matrices(root: Any, path: Path) -> tuple[StoredMatrix | str | None, S
         layer = recognise(field("layers", "counts"), list(layers))
         x = _matrix(root["X"], "X", path) if "X" in root else None
         return x, None if layer is None else _matrix(layers[layer], f"layers[{layer!r}]", path)
+
+
+def read_columns(table: Any) -> pd.DataFrame:
+    """A stored data frame, of whose row names only is kept whether they differ: names of millions of cells cost more than the rest.
+
+    Rows are numbered where all names differ.
+    """
+    attributes = dict(table.attrs)
+    names = table[attributes["_index"]] if attributes.get("encoding-type") == "dataframe" else None
+    if not isinstance(names, h5py.Dataset) or h5py.check_string_dtype(names.dtype) is None:
+        return ad.io.read_elem(table)
+    read = names[:].tolist()
+    if len(set(read)) < len(read):
+        return ad.io.read_elem(table)
+    columns = {column: ad.io.read_elem(table[column]) for column in attributes["column-order"]}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(read)))
 
 
 def _matrix(stored: Any, place: str, path: Path) -> StoredMatrix | str | None:

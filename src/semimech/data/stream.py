@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from semimech._errors import DataError, raise_faults
 from semimech.data.annotate import Annotation
 from semimech.data.dataset import Dataset
 from semimech.data.files import explained, kind_of
-from semimech.data.findings import counted
 from semimech.data.fingerprint import Fingerprint
-from semimech.data.matrix import LARGEST_LOG, TARGET_SUM, observe
+from semimech.data.matrix import LARGEST_LOG, TARGET_SUM
+from semimech.data.moments import control_moments
+from semimech.data.passes import Asked, Progress, pass_through
 from semimech.data.scale import count_scale
 from semimech.data.schema import Keys
 from semimech.data.screen import large_enough, read_annotation
-from semimech.data.stored import StoredMatrix, opened, stored_matrices
-from semimech.data.sums import ConditionSums, ControlSums, pairs_of
+from semimech.data.stored import StoredMatrix, opened, read_columns, stored_matrices
+from semimech.data.sums import (
+    Sums,
+    control_pairs,
+    effect_of,
+    moment_cells,
+    moments_of_conditions,
+    moments_of_pairs,
+    pairs_of,
+)
 
 STREAM_FROM = 2 << 30
 """Bytes of a matrix, not compressed, above which it is streamed: read as a whole it takes some four times as much."""
-PAIR_BYTES = 1 << 30
+PAIR_BYTES = 1 << 29
 """Most memory for sums of each condition and batch; if they would take more, controls are summed in a pass of their own."""
 _FIRST = 1 << 20
-
-Progress = Callable[[int, int], None]
 
 
 def is_large(path: Path) -> bool:
@@ -73,11 +81,20 @@ def _is_logarithm(x: StoredMatrix) -> bool:
     return bool(is_number and (values != np.round(values)).any())
 
 
-def stream(path: Path, keys: Keys, *, name: str, progress: Progress | None = None) -> Dataset:
+def stream(
+    path: Path,
+    keys: Keys,
+    *,
+    name: str,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    checkpoint: Path | None = None,
+) -> Dataset:
     """Read counts larger than memory: the data set of `semimech.data.read`, without its cells.
 
-    Memory holds two blocks of cells, what ``obs`` says, the covariance of controls, and sums of two halves of each condition in
-    each batch; where the latter would take more than `PAIR_BYTES`, controls are summed in a first pass and all cells in a second.
+    Memory holds a few blocks of cells, what ``obs`` says, the counts and the covariance of at most `MAX_MOMENT_CELLS` controls, and sums of
+    two halves of each condition in each batch; where the latter would take more than `PAIR_BYTES`, controls are summed in a first
+    pass and all cells in a second.
 
     Parameters
     ----------
@@ -87,8 +104,8 @@ def stream(path: Path, keys: Keys, *, name: str, progress: Progress | None = Non
         How columns are to be read.
     name
         Name of the data set.
-    progress
-        Called with the cells read and all cells, after each block.
+    progress, executor, checkpoint
+        See `semimech.data.passes.pass_through`.
 
     Raises
     ------
@@ -101,7 +118,9 @@ def stream(path: Path, keys: Keys, *, name: str, progress: Progress | None = Non
         if annotation is None:
             raise DataError(f"Data set {name!r}: cannot be read")
         rows, _ = large_enough(annotation, keys.min_cells)
-        dataset = _summed(stored, annotation.take(rows), rows, name, progress)
+        dataset = _summed(
+            stored, annotation.take(rows), rows, name, progress=progress, executor=executor, checkpoint=checkpoint
+        )
     names = tuple(map(str, var.index))
     return dataset if names == dataset.genes else replace(dataset, var_names=names)
 
@@ -127,7 +146,7 @@ def opened_counts(path: Path) -> Iterator[tuple[StoredMatrix, pd.DataFrame, pd.D
         if 0 in stored.shape:
             raise DataError(f"{path}: the matrix is empty, {stored.shape[0]} cells × {stored.shape[1]} genes")
         with explained(path):
-            obs, var = ad.io.read_elem(root["obs"]), ad.io.read_elem(root["var"])
+            obs, var = read_columns(root["obs"]), ad.io.read_elem(root["var"])
         yield stored, obs, var
 
 
@@ -136,85 +155,59 @@ def _may_be_streamed(path: Path) -> bool:
 
 
 def _summed(
-    stored: StoredMatrix, annotation: Annotation, rows: Int[np.ndarray, " kept"], name: str, progress: Progress | None
+    stored: StoredMatrix, annotation: Annotation, rows: Int[np.ndarray, " kept"], name: str, **way: Any
 ) -> Dataset:
-    """The data set of these rows of a file, whose annotation this is."""
+    """The data set of these rows of a file, whose annotation this is; ``way`` as of `pass_through`."""
     n_genes, pairs = len(annotation.genes), pairs_of(annotation)
-    controls = ControlSums(annotation, pairs, n_genes)
-    fingerprint, totals = Fingerprint(n_genes), np.empty(stored.shape[0])
-    is_twice = 16 * n_genes * len(pairs.condition) > PAIR_BYTES
-    conditions = None if is_twice else ConditionSums(annotation, pairs, n_genes)
-    for first, observed, counts, unit in observed_blocks(stored, rows, totals, name=name, progress=progress):
-        fingerprint.add(observed)
-        controls.add(first, observed, counts, unit)
-        if conditions is not None:
-            conditions.add(first, observed)
-    effect = controls.effect()
-    if conditions is None:
-        conditions = ConditionSums(annotation, pairs, n_genes, effect=effect)
-        for first, observed, _, _ in observed_blocks(stored, rows, totals, name=name, progress=progress):
-            conditions.add(first, observed)
-    moments = conditions.moments(effect)
+    is_control = control_pairs(annotation, pairs)
+    is_twice = 32 * n_genes * len(pairs.condition) > PAIR_BYTES
+    index, n_groups = pairs.sums_of_cell, len(is_control)
+    if is_twice:
+        place, n_groups = np.cumsum(is_control) - 1, int(is_control.sum())
+        index = np.where(is_control[pairs.of_cell], 2 * place[pairs.of_cell] + pairs.half, -1)
+    sampled = moment_cells(annotation, n_genes)
+    asked = Asked(
+        is_kept=_at(stored.shape[0], rows, True, False),
+        is_sampled=_at(stored.shape[0], rows[sampled], True, False),
+        index=_at(stored.shape[0], rows, index, -1),
+        n_groups=n_groups,
+        batch=_at(stored.shape[0], rows, annotation.batch, 0),
+    )
+    part = pass_through(stored, asked, name=name, **way)
+    sums = Sums(values=part.values, squares=part.squares)
+    is_summed = np.repeat(is_control, 2)
+    controls = sums if is_twice else Sums(values=sums.values[is_summed], squares=sums.squares[is_summed])
+    effect = effect_of(annotation, pairs, controls)
+    if is_twice:
+        asked = replace(
+            asked,
+            is_sampled=np.zeros_like(asked.is_sampled),
+            index=_at(stored.shape[0], rows, 2 * annotation.condition + pairs.half, -1),
+            n_groups=len(annotation.conditions),
+            shift=effect.offset if effect.offset.any() else None,
+        )
+        again = pass_through(stored, asked, name=name, **way)
+        sums = Sums(values=again.values, squares=again.squares)
+    moments = (moments_of_conditions if is_twice else moments_of_pairs)(annotation, pairs, sums, effect)
+    fingerprint = Fingerprint(n_genes)
+    fingerprint.add_hashes(part.hashes)
     return Dataset(
         genes=annotation.genes,
         conditions=annotation.conditions,
         mean=moments.mean,
         standard_error=moments.standard_error,
         n_cells=moments.n_cells,
-        scale=count_scale(totals, target_sum=TARGET_SUM),
+        scale=count_scale(part.size, target_sum=TARGET_SUM),
         system=replace(annotation.system, genes=annotation.genes),
         halves=moments.halves,
-        control_moments=controls.moments(),
+        control_moments=control_moments(part.counts, part.unit, group=pairs.of_cell[sampled]) if len(sampled) else None,
         name=name,
         fingerprint=fingerprint.of(annotation),
     )
 
 
-def observed_blocks(
-    stored: StoredMatrix,
-    rows: Int[np.ndarray, " kept"],
-    totals: Float[np.ndarray, " cell"],
-    *,
-    name: str,
-    progress: Progress | None,
-) -> Iterator[tuple[int, sp.csr_matrix, sp.csr_matrix, Float[np.ndarray, " some"]]]:
-    """Blocks of these rows: how many came before, values observed, counts and their unit; fills ``totals`` with all depths.
-
-    Raises
-    ------
-    DataError
-        At the end, if some values are no counts or some cells have none.
-    """
-    is_kept = np.zeros(stored.shape[0], dtype=bool)
-    is_kept[rows] = True
-    first = n_wrong = n_empty = 0
-    for cells, stored_values in stored.blocks():
-        counts = stored_values.astype(np.float32)
-        totals[cells] = total = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-        n_wrong += _without_counts(counts)
-        n_empty += int((total == 0).sum())
-        if progress is not None:
-            progress(cells.stop, len(totals))
-        if n_wrong or n_empty:
-            continue
-        held, unit = is_kept[cells], TARGET_SUM / total
-        if not held.all():
-            counts, unit = counts[held], unit[held]
-        yield first, observe(counts, unit), counts, unit
-        first += len(unit)
-    faults = []
-    if n_wrong:
-        said = f"{stored.place}: values that are no counts, in {counted(n_wrong, 'cell')}"
-        faults.append(f"{said}. Put raw UMI counts there, before normalisation")
-    if n_empty:
-        said = f"{counted(n_empty, 'cell')} without a single count in {stored.place}"
-        faults.append(f"{said}. Remove them: adata = adata[adata.X.sum(axis=1) > 0]")
-    raise_faults(DataError, f"Data set {name!r}", faults)
-
-
-def _without_counts(values: sp.csr_matrix) -> int:
-    """Number of cells with a value that is no count."""
-    wrong = ~((values.data >= 0) & (values.data == np.round(values.data)) & (values.data < np.inf))
-    return (
-        int(len(np.unique(np.searchsorted(values.indptr, np.flatnonzero(wrong), side="right")))) if wrong.any() else 0
-    )
+def _at(n_cells: int, rows: Int[np.ndarray, " kept"], what: np.ndarray | bool, elsewhere: int) -> np.ndarray:
+    """An array over the cells of a file that says something of these rows."""
+    whole = np.full(n_cells, elsewhere, dtype=np.asarray(what).dtype)
+    whole[rows] = what
+    return whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +19,7 @@ from semimech.design.strategies import STRATEGIES, Stand, pick, stream
 from semimech.fit import FitConfig, FittedModel, fit
 from semimech.fit.compose import names_of
 from semimech.fit.config import format_config
+from semimech.fit.known import digest_of_known
 from semimech.fit.problem import edited_genes
 from semimech.model import Kinship, PriorNetwork
 
@@ -250,7 +250,7 @@ def _n_held(campaign: Campaign, n_edits: int) -> int:
 def _claim(folder: Path, dataset: Dataset, campaign: Campaign, config: FitConfig, known: Mapping[str, Any]) -> None:
     """Mark a folder as this campaign's, or refuse one that is another's; more rounds, seeds and strategies go on from what is there."""
     same = {name: value for name, value in asdict(campaign).items() if name in ("start", "batch", "held_out")}
-    mark = {"data": dataset.fingerprint, "known": _digest(known["prior"], known["kinship"]), **same}
+    mark = {"data": dataset.fingerprint, "known": digest_of_known(known["prior"], known["kinship"]), **same}
     text = f"{tomli_w.dumps(mark)}\n[fit]\n{format_config(config)}"
     file = folder / "campaign.toml"
     if file.exists():
@@ -261,17 +261,6 @@ def _claim(folder: Path, dataset: Dataset, campaign: Campaign, config: FitConfig
         return
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _digest(prior: PriorNetwork | None, kinship: Kinship | None) -> str:
-    """Hash of what is known."""
-    tables = [] if kinship is None else [*kinship.complexes.items(), *kinship.embeddings.items()]
-    found = hashlib.sha256()
-    if prior is not None:
-        found.update(f"{prior.use} {prior.strength} {prior.counts}\n{prior.edges.to_csv()}".encode())
-    for name, table in tables:
-        found.update(f"{name}\n{table.to_csv()}".encode())
-    return found.hexdigest()
 
 
 def _read(file: Path | None) -> dict[str, Any] | None:

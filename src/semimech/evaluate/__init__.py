@@ -4,6 +4,7 @@ from semimech.evaluate.benchmark import BenchmarkResult, Method, baseline_method
 from semimech.evaluate.ceiling import CEILING
 from semimech.evaluate.compare import best_simple_baseline, compare, summarise
 from semimech.evaluate.error_budget import ERROR_PARTS, TOTAL, ErrorBudget, error_budget
+from semimech.evaluate.many_fits import Known, sweep
 from semimech.evaluate.metrics import ERRORS, METRICS
 from semimech.evaluate.reference import STRATA, condition_label
 from semimech.evaluate.score import ONE_STEP, ROLL_OUT, HeldOut
@@ -22,6 +23,7 @@ __all__ = [
     "BenchmarkResult",
     "ErrorBudget",
     "HeldOut",
+    "Known",
     "Method",
     "Sensitivity",
     "baseline_methods",
@@ -32,5 +34,6 @@ __all__ = [
     "run_benchmark",
     "sensitivity",
     "summarise",
+    "sweep",
     "write_scores",
 ]

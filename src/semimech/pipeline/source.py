@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,15 @@ class Source:
     complexes: tuple[Path, ...] = ()
     embeddings: tuple[Path, ...] = ()
 
-    def dataset(self, progress: Callable[[int, int], None] | None = None) -> Dataset:
-        """Read the data set; ``progress`` is told of cells read and all cells, if it is so large that it is streamed."""
-        return read(self.path, **self.keys, progress=progress)
+    def dataset(
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        executor: Executor | None = None,
+        checkpoint: Path | None = None,
+    ) -> Dataset:
+        """Read the data set; if it is so large that it is streamed, as `semimech.read` says of these arguments."""
+        return read(self.path, **self.keys, progress=progress, executor=executor, checkpoint=checkpoint)
 
     def examination(self) -> Examination:
         """Check the data set, and measure its conditions."""

@@ -1,0 +1,213 @@
+"""One pass through a stored matrix: cells observed and summed block by block, in parts that any process can sum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float, Int
+
+from semimech._errors import DataError, raise_faults
+from semimech.data import stored as store
+from semimech.data.findings import counted
+from semimech.data.fingerprint import Fingerprint
+from semimech.data.gathered import Gathered, Part
+from semimech.data.matrix import TARGET_SUM, observe
+from semimech.data.stored import StoredMatrix, opened, stored_matrices
+from semimech.data.sums import Sums
+
+PART = 8
+"""Blocks that are summed on their own at least, so that other processes can; this alone decides the last digits of the sums."""
+VALUES_PER_SUM = 4
+"""Values that a part has for each of its sums at least, so that adding up parts costs less than reading them."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of cells, in the order in which they are stored.
+
+    Parameters
+    ----------
+    is_kept
+        Cells that belong to the data set.
+    is_sampled
+        Those of them whose counts are wanted.
+    index
+        Which sums each cell is added to, see `Sums`; negative where to none.
+    n_groups
+        Groups of cells, each with the sums of two halves.
+    batch, shift
+        Each cell's batch, and what squares are shifted by in each batch, if by anything.
+    """
+
+    is_kept: Bool[np.ndarray, " stored"]
+    is_sampled: Bool[np.ndarray, " stored"]
+    index: Int[np.ndarray, " stored"]
+    n_groups: int
+    batch: Int[np.ndarray, " stored"]
+    shift: Float[np.ndarray, "batch gene"] | None = None
+
+    def of(self, first: int, last: int) -> Asked:
+        """What is asked of the cells between these."""
+        cells = slice(first, last)
+        return Asked(
+            is_kept=self.is_kept[cells],
+            is_sampled=self.is_sampled[cells],
+            index=self.index[cells],
+            n_groups=self.n_groups,
+            batch=self.batch[cells],
+            shift=self.shift,
+        )
+
+    def key(self) -> str:
+        """A hash of all that is asked."""
+        whole = hashlib.sha256(str(self.n_groups).encode())
+        for array in (self.is_kept, self.is_sampled, self.index, self.batch, self.shift):
+            whole.update(b"" if array is None else np.ascontiguousarray(array).data)
+        return whole.hexdigest()
+
+
+def pass_through(
+    stored: StoredMatrix,
+    asked: Asked,
+    *,
+    name: str,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    checkpoint: Path | None = None,
+) -> Part:
+    """Sum the cells of a file.
+
+    Parameters
+    ----------
+    stored
+        Their counts.
+    asked
+        What is asked of them.
+    name
+        Name of the data set.
+    progress
+        Called with the cells summed and all cells, after each part.
+    executor
+        Sums parts, in processes that see the same file; by default this process does, one thread reading and one summing.
+        The result is the same to the last digit.
+    checkpoint
+        File where sums are kept while the pass lasts; what was interrupted goes on from it, if neither the file of counts nor
+        what is asked of it has changed.
+
+    Raises
+    ------
+    DataError
+        At the end, if some values are no counts or some cells have none.
+    """
+    bounds = parts_of(stored.bounds(), asked.n_groups * stored.shape[1])
+    key = "" if checkpoint is None else f"{stored.signature()} {len(bounds)} {asked.key()}"
+    gathered = Gathered(checkpoint, key=key)
+    left = bounds[gathered.n_parts :]
+    parts = _here(stored, asked, left) if executor is None else _elsewhere(stored, asked, left, executor)
+    for part, blocks in zip(parts, left, strict=True):
+        gathered.add(part)
+        if progress is not None:
+            progress(blocks[-1], stored.shape[0])
+    whole = gathered.whole()
+    faults = []
+    if whole.n_wrong:
+        said = f"{stored.place}: values that are no counts, in {counted(whole.n_wrong, 'cell')}"
+        faults.append(f"{said}. Put raw UMI counts there, before normalisation")
+    if whole.n_empty:
+        said = f"{counted(whole.n_empty, 'cell')} without a single count in {stored.place}"
+        faults.append(f"{said}. Remove them: adata = adata[adata.X.sum(axis=1) > 0]")
+    gathered.forget()
+    raise_faults(DataError, f"Data set {name!r}", faults)
+    return whole
+
+
+def parts_of(bounds: Sequence[int], n_sums: int) -> list[list[int]]:
+    """Bounds of blocks, gathered into parts that hold as many values as sums, and at least `PART` blocks."""
+    step = max(PART, VALUES_PER_SUM * n_sums // store.BLOCK)
+    return [list(bounds[i : i + step + 1]) for i in range(0, len(bounds) - 1, step)]
+
+
+def _here(stored: StoredMatrix, asked: Asked, parts: Sequence[Sequence[int]]) -> Iterator[Part]:
+    if not parts:
+        return
+    with closing(stored.blocks([parts[0][0], *(bound for part in parts for bound in part[1:])])) as blocks:
+        for part in parts:
+            yield _part(islice(blocks, len(part) - 1), asked.of(part[0], part[-1]), stored.shape[1])
+
+
+def _elsewhere(
+    stored: StoredMatrix, asked: Asked, parts: Sequence[Sequence[int]], executor: Executor
+) -> Iterator[Part]:
+    path = stored.path.resolve()
+    tasks = [executor.submit(_part_of_file, path, stored.place, p, asked.of(p[0], p[-1])) for p in parts]
+    tasks.reverse()
+    while tasks:
+        # What has been handed over is let go, here and on the cluster.
+        yield tasks.pop().result()
+
+
+def _part_of_file(path: Path, place: str, bounds: Sequence[int], asked: Asked) -> Part:
+    """One part, in a process that has not opened the file."""
+    with opened(path) as root:
+        (stored,) = (m for m in stored_matrices(root, path) if isinstance(m, StoredMatrix) and m.place == place)
+        return _part(stored.blocks(bounds), asked, stored.shape[1])
+
+
+def _part(blocks: Iterable[tuple[slice, sp.csr_matrix]], asked: Asked, n_genes: int) -> Part:
+    fingerprint = Fingerprint(n_genes)
+    sums = Sums.zero(asked.n_groups, n_genes)
+    sizes, hashes, chosen, units = [], [], [], []
+    n_wrong = n_empty = first = 0
+    for _, stored_values in blocks:
+        counts = stored_values.astype(np.float32, copy=False)
+        cells = asked.of(first, first + counts.shape[0])
+        first += counts.shape[0]
+        size = _row_sums(counts)
+        sizes.append(size)
+        wrong = _cells_without_counts(counts)
+        n_wrong += wrong
+        n_empty += int((size == 0).sum())
+        if n_wrong or n_empty:
+            continue
+        unit, rows = TARGET_SUM / size, np.flatnonzero(cells.is_kept)
+        if len(rows) < len(unit):
+            counts, unit = counts[rows], unit[rows]
+        observed = observe(counts, unit)
+        hashes.append(fingerprint.hashes(observed))
+        sums.add(observed, cells.index[rows], batch=cells.batch[rows], shift=asked.shift)
+        sampled = np.flatnonzero(cells.is_sampled[rows])
+        chosen.append(counts[sampled])
+        units.append(unit[sampled])
+    return Part(
+        values=sums.values,
+        squares=sums.squares,
+        size=np.concatenate(sizes),
+        hashes=np.concatenate([np.zeros(0, np.uint64), *hashes]),
+        counts=sp.vstack([sp.csr_matrix((0, n_genes), dtype=np.float32), *chosen], "csr"),
+        unit=np.concatenate([np.zeros(0), *units]),
+        n_wrong=n_wrong,
+        n_empty=n_empty,
+    )
+
+
+def _row_sums(counts: sp.csr_matrix) -> Float[np.ndarray, " cell"]:
+    filled = np.flatnonzero(np.diff(counts.indptr))
+    sums = np.zeros(counts.shape[0])
+    sums[filled] = np.add.reduceat(counts.data, counts.indptr[filled], dtype=np.float64)
+    return sums
+
+
+def _cells_without_counts(values: sp.csr_matrix) -> int:
+    """Number of cells with a value that is no count."""
+    right = (values.data >= 0) & (values.data == np.round(values.data)) & (values.data < np.inf)
+    return 0 if right.all() else len(np.unique(np.searchsorted(values.indptr, np.flatnonzero(~right), side="right")))
