@@ -256,7 +256,12 @@ def main() -> None:
     machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), load {os.getloadavg()[1]:.1f} over five minutes"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     speed_page.write(
-        tables, curves, machine=machine, command=" ".join(sys.argv[1:]), peak=peak, seconds=time.monotonic() - begin
+        tables,
+        curves,
+        machine=machine,
+        command=" ".join("ENVIRONMENT/bin/python" if word == options.torch else word for word in sys.argv[1:]),
+        peak=peak,
+        seconds=time.monotonic() - begin,
     )
 
 
