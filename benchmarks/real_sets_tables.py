@@ -18,7 +18,7 @@ QUESTIONS = {
     "unseen_combination": "all pairs, from single drugs",
     "unseen_edit": "an edit, with all that carries it",
     "unseen_time": "a time of seen edits",
-    "unseen_edit_medium": "a knock-out in hypoxia, from normoxia",
+    "unseen_edit_medium": "an edit in a medium that it was not made in",
 }
 _OTHERS = ("pearson_control", "pearson_perturbed", "rank", "direction")
 _N_BOOT = 1000

@@ -72,6 +72,13 @@ TARGETS: tuple[Target, ...] = (
     _against_peer(_CELLBOX, "unseen_combination", _PEER),
     Target(dataset=_CELLBOX, split="unseen_edit", words="MSE over 99 nodes ≤ .0955", bound=0.0955, factor=_TO_99),
     _against_peer(_CELLBOX, "unseen_edit", _PEER),
+    *(
+        Target(
+            dataset=f"hpn-{line}", split="unseen_edit_medium", words=f"MSE ≤ {bound:.2f} × additive in the logarithm", bound=bound,
+            reference="additive",
+        )
+        for line, bound in (("MCF7", 0.82), ("BT20", 0.70))
+    ),
     Target(
         dataset="renge", split="unseen_time", words="day 4 ≤ .75 × regression (ridge on edits)", bound=0.75, reference="ridge",
     ),
