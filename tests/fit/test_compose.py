@@ -64,6 +64,23 @@ def test_an_edit_seen_in_other_media_only_is_their_mean():
     ]
 
 
+def test_an_edit_made_before_the_medium_is_taken_from_other_media_at_the_same_moment():
+    query = "edit A > wait 2h > medium M > wait 12h"
+    known = seen("edit A > wait 24h", "edit A > wait 2h > medium N > wait 12h", "wait 2h > medium N > wait 12h")
+    assert terms(known, query)[1:] == [
+        (0.5, asked("edit A > wait 14h")),
+        (-0.5, asked("wait 14h")),
+        (0.5, asked("edit A > wait 2h > medium N > wait 12h")),
+        (-0.5, asked("wait 2h > medium N > wait 12h")),
+    ]
+
+
+def test_edits_made_together_in_another_medium_are_one_part_although_each_was_made_alone_too():
+    known = seen("edit A > edit B > wait 24h", "edit A > wait 24h", "edit B > wait 24h")
+    found = terms(known, "medium M > edit A > edit B > wait 12h")
+    assert found[1:] == [(1.0, asked("edit A > edit B > wait 12h")), (-1.0, asked("wait 12h"))]
+
+
 @pytest.mark.parametrize(
     "query",
     ["edit A > edit C > wait 24h", "edit A crispri 0.5 > wait 24h", "medium M > wait 24h", "edit A > wait 24h"],

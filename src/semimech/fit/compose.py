@@ -122,15 +122,18 @@ class Seen:
     def terms(self, condition: Condition) -> tuple[Term, ...] | None:
         """The parts of a condition of edits that were all seen, with their signs; ``None`` if one was not, or there is none.
 
-        An edit is taken from the media that the cells were in; else from all others in which it was seen, in equal shares.
+        An edit is taken from the media that the cells were in; else from all others in which it was seen, in equal shares. Edits that were
+        made together in other media are one part.
         """
+        names = names_of(condition)
+        together = self.alone(condition, *names, but=self.shape(condition)) if len(names) > 1 else []
         found: list[Term] = [(1.0, merged(condition, without_edits))]
-        for name in names_of(condition):
-            alone = self.alone(condition, name, but=self.shape(condition))
+        for part in [names] if together else [[name] for name in names]:
+            alone = self.alone(condition, *part, but=self.shape(condition))
             if not alone:
                 return None
-            for part in alone:
-                found += [(1.0 / len(alone), part), (-1.0 / len(alone), merged(part, without_edits))]
+            for seen in alone:
+                found += [(1.0 / len(alone), seen), (-1.0 / len(alone), merged(seen, without_edits))]
         return tuple(found) if len(found) > 1 else None
 
     def told_terms(self, condition: Condition, change: Float[np.ndarray, " gene"] | None) -> tuple[Term, ...] | None:
@@ -165,22 +168,25 @@ class Seen:
         rest = np.zeros_like(beyond) if linear is None else linear - beyond
         return Composition(additive=additive, control=control, beyond=beyond, linear=rest)
 
-    def alone(self, condition: Condition, name: tuple[str, str], *, but: tuple[Context, ...] = ()) -> list[Condition]:
-        """An edit or a compound alone since it came into force, as it was seen: in these media, else in all others; ``but`` in one shape."""
-        here = self._alone_here(condition, name)
+    def alone(self, condition: Condition, *names: tuple[str, str], but: tuple[Context, ...] = ()) -> list[Condition]:
+        """Edits or compounds alone since they came into force, as they were seen: in these media, else in all others; ``but`` in one shape.
+
+        Other media are those in the place of all that the cells were in, and of all but the maintenance medium.
+        """
+        here = self._alone_here(condition, *names)
         if self.knows(here) and self.shape(here) != but:
             return [here]
-        kept = merged(here, lambda context: replace(context, medium=None))
-        others = (merged(kept, partial(_in_medium, medium)) for medium in self._media)
+        changes = [partial(change, medium) for change in (_in_medium, _in_other_medium) for medium in self._media]
+        others = dict.fromkeys(merged(here, change) for change in changes)
         return [other for other in others if self.knows(other) and self.shape(other) != but]
 
-    def _alone_here(self, condition: Condition, name: tuple[str, str]) -> Condition:
-        """An edit or a compound alone since it came into force, in the media that the cells were in."""
-        first = next(i for i, p in enumerate(condition.history) if any(name_of(e) == name for e in p.context.edits))
+    def _alone_here(self, condition: Condition, *names: tuple[str, str]) -> Condition:
+        """Edits or compounds alone since they came into force, in the media that the cells were in."""
+        first = next(i for i, p in enumerate(condition.history) if any(name_of(e) in names for e in p.context.edits))
 
         def alone(context: Context) -> Context:
-            doses = tuple(dose for dose in context.doses if name == ("compound", dose.compound))
-            return replace(context, edits=tuple(e for e in context.edits if name_of(e) == name), doses=doses)
+            doses = tuple(dose for dose in context.doses if ("compound", dose.compound) in names)
+            return replace(context, edits=tuple(e for e in context.edits if name_of(e) in names), doses=doses)
 
         return merged(Condition(history=condition.history[first:]), alone)
 
@@ -248,6 +254,10 @@ def name_of(edit: Edit) -> tuple[str, str]:
 
 def _in_medium(medium: str | None, context: Context) -> Context:
     return replace(context, medium=medium)
+
+
+def _in_other_medium(medium: str | None, context: Context) -> Context:
+    return context if context.medium is None else replace(context, medium=medium)
 
 
 def without_edits(context: Context) -> Context:
