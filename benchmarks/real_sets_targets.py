@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from benchmarks.real_sets_scores import COVERAGE
 from benchmarks.real_sets_tables import against
 from benchmarks.real_sets_tasks import MODEL, SHUFFLED
 from benchmarks.sets_cellbox import N_MEASURED
-from semimech.evaluate import summarise
+from semimech.evaluate import CEILING, summarise
 
 _TO_99 = N_MEASURED / 99
 """Over all 99 nodes of CellBox, the 12 inputs without error."""
@@ -150,6 +150,7 @@ def _rows(scores: pd.DataFrame, target: Target) -> list[dict[str, str]]:
             "held out": target.split.replace("_", " "),
             "target": target.words,
             "measured": "–" if lacking else f"{found[0]:.3g} [{found[1]:.3g}, {found[2]:.3g}]{how}",
+            "noise ceiling": "" if lacking else _ceiling(part, target),
             "conditions": "0" if lacking else f"{found[3]:.0f}",
             "verdict": "not run" if lacking else verdict(*found[:3], target),
         }
@@ -171,6 +172,13 @@ def _measured(part: pd.DataFrame, target: Target) -> tuple[float, float, float, 
     return *(target.factor * row[name] for name in ("mean", "lower", "upper")), row["n_conditions"]
 
 
+def _ceiling(part: pd.DataFrame, target: Target) -> str:
+    """The same number for a prediction without error, which differs from the measurement by its noise alone."""
+    found = _measured(part, replace(target, predictor=CEILING))
+    is_known = found is not None and np.isfinite(found[0]) and (target.metric != "mse" or found[0] > 0.0)
+    return f"{found[0]:.2g}" if found is not None and is_known else "unknown"
+
+
 def _coverage(scores: pd.DataFrame) -> list[dict[str, str]]:
     part = scores[(scores["metric"] == COVERAGE) & (scores["predictor"] == MODEL)]
     rows = []
@@ -182,6 +190,7 @@ def _coverage(scores: pd.DataFrame) -> list[dict[str, str]]:
                 "held out": split.replace("_", " "),
                 "target": "90 % intervals cover 87–93 %",
                 "measured": f"{row['mean']:.1%} [{row['lower']:.1%}, {row['upper']:.1%}]",
+                "noise ceiling": "90%",
                 "conditions": str(row["n_conditions"]),
                 "verdict": "met" if 0.87 <= row["mean"] <= 0.93 else "missed",
             }
