@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -127,7 +127,8 @@ def verdict(estimate: float, lower: float, upper: float, target: Target) -> str:
         return "cannot tell"
     if target.predictor == SHUFFLED:
         return "missed" if sign * (near - target.bound) > 0 else "met"
-    if sign * (estimate - target.bound) > 0 or (not less_is_better and estimate == target.bound):
+    is_tie = bool(np.isclose(estimate, target.bound, rtol=0.0, atol=1e-6))
+    if sign * (estimate - target.bound) > 0 or (is_tie and (target.strict or not less_is_better)):
         return "missed"
     if sign * (far - target.bound) <= 0:
         return "met, by interval"
@@ -174,9 +175,19 @@ def _measured(part: pd.DataFrame, target: Target) -> tuple[float, float, float, 
 
 def _ceiling(part: pd.DataFrame, target: Target) -> str:
     """The same number for a prediction without error, which differs from the measurement by its noise alone."""
-    found = _measured(part, replace(target, predictor=CEILING))
-    is_known = found is not None and np.isfinite(found[0]) and (target.metric != "mse" or found[0] > 0.0)
-    return f"{found[0]:.2g}" if found is not None and is_known else "unknown"
+    scores = part[part["metric"] == target.metric].pivot_table(
+        index=["seed", "fold", "condition"], columns="predictor", values="value"
+    )
+    wanted = [CEILING, *([target.reference] if target.reference else [])]
+    if not set(wanted) <= set(scores):
+        return "unknown"
+    mean = scores[wanted].dropna().mean()
+    best = mean[CEILING]
+    if np.isnan(best) or (target.metric == "mse" and best <= 0.0):
+        return "unknown"
+    if not target.reference:
+        return f"{target.factor * best:.2g}"
+    return f"{best / mean[target.reference] if target.metric == 'mse' else best - mean[target.reference]:.2g}"
 
 
 def _coverage(scores: pd.DataFrame) -> list[dict[str, str]]:
