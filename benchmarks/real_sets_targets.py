@@ -130,7 +130,7 @@ def verdict(estimate: float, lower: float, upper: float, target: Target) -> str:
     is_tie = bool(np.isclose(estimate, target.bound, rtol=0.0, atol=1e-6))
     if sign * (estimate - target.bound) > 0 or (is_tie and (target.strict or not less_is_better)):
         return "missed"
-    if sign * (far - target.bound) <= 0:
+    if sign * (far - target.bound) < 0 or (less_is_better and far == target.bound):
         return "met, by interval"
     return "missed (not by interval)" if target.strict else "met"
 
