@@ -18,7 +18,7 @@ QUESTIONS = {
     "unseen_combination": "all pairs, from single drugs",
     "unseen_edit": "an edit, with all that carries it",
     "unseen_time": "a time of seen edits",
-    "unseen_edit_medium": "a knock-out in hypoxia, from normoxia",
+    "unseen_edit_medium": "an edit in a medium that it was not made in",
 }
 _OTHERS = ("pearson_control", "pearson_perturbed", "rank", "direction")
 _N_BOOT = 1000
@@ -39,7 +39,7 @@ def groups(scores: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def against(scores: pd.DataFrame, reference: str, metric: str, predictors: Sequence[str] | None = None) -> pd.DataFrame:
     """Predictors against a reference, paired: ratio of errors or difference of other metrics, indexed by predictor."""
     here = [p for p in (predictors or scores["predictor"].unique()) if p in set(scores["predictor"])]
-    if reference not in set(scores["predictor"]) or metric not in set(scores["metric"]):
+    if not here or reference not in set(scores["predictor"]) or metric not in set(scores["metric"]):
         return pd.DataFrame(columns=["estimate", "lower", "upper", "won", "n_conditions"])
     found = compare(
         scores, metric=metric, reference=reference, predictors=here, n_boot=_N_BOOT, rng=np.random.default_rng(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from benchmarks.peers.renge import RengePredictor
 from benchmarks.sets_cellbox import N_PROTEINS, CellBoxSet, drug_splits, pair_split, random_split, read_cellbox
 from benchmarks.sets_morphic import most_varying, oxygen_split, read_morphic
 from benchmarks.sets_papalexi import most_counted, read_papalexi, target_folds
-from benchmarks.steady_state_tasks import LEAN
+from benchmarks.steady_state_tasks import FAST
 from semimech.data import Dataset, Split, unseen_edit, unseen_time
 from semimech.evaluate import Method, baseline_methods
 from semimech.fit import FitConfig, fit
@@ -33,7 +34,6 @@ MODEL, PRIOR, SHUFFLED, NO_MOMENT = (
     "semi-mechanistic, no steady state",
 )
 N_MORPHIC_GENES, N_PAPALEXI_GENES = 280, 100
-SETTINGS: Mapping[str, Any] = LEAN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,9 @@ def plans(root: Path, *, n_seeds: int) -> Iterator[Plan]:
         for draw in (2 * seed, 2 * seed + 1):
             make = partial(_cellbox_random, root, draw)
             yield Plan(name=f"cellbox-random-{draw}", groups=plain + peer, make=make)
+        for line, fold in product(("MCF7", "BT20"), range(5)):
+            make = partial(_hpn, root, line, seed, fold)
+            yield Plan(name=f"hpn-{line}-{seed}.{fold}", groups=plain, make=make)
         for fold in range(5):
             yield Plan(
                 name=f"prs-edit-{seed}.{fold}", groups=plain + wired, make=partial(_morphic, root, "PrS", seed, fold)
@@ -144,7 +147,7 @@ def _methods(
 
     def learned(name: str, edges: pd.DataFrame | None, **more: Any) -> tuple[Method, ...]:
         network = None if edges is None else PriorNetwork(edges=edges)
-        config = FitConfig(**{**SETTINGS, **settings, **more})
+        config = FitConfig(**settings, **more)
 
         def fitted(train: Dataset, seed: int) -> Any:
             return fit(train, replace(config, seed=seed), prior=network, targets=_targets(dataset, split))
@@ -185,6 +188,12 @@ def _cellbox_pairs(root: Path) -> Task:
 
 def _cellbox_drug(root: Path, seed: int, fold: int) -> Task:
     return _cellbox(root, drug_splits(_read_cellbox(root).dataset, seed=seed)[fold])
+
+
+def _hpn(root: Path, line: str, seed: int, fold: int) -> Task:
+    case = sets.read_hpn(root, line)
+    split = sets.pair_folds(case, seed=seed)[fold]
+    return Task(dataset=case.dataset, split=split, methods=_methods(case.dataset, split, **FAST))
 
 
 def _renge(root: Path, split: Split) -> Task:

@@ -179,10 +179,28 @@ def read_hpn_gold(root: Path) -> pd.DataFrame:
     return pd.DataFrame({"source": [f"AB{s + 1}" for s in sources], "target": [f"AB{t + 1}" for t in targets]})
 
 
+def pair_folds(case: Hpn, *, n_folds: int = 5, seed: int = 0) -> tuple[Split, ...]:
+    """Hold out random pairs of inhibitor and ligand, each once, at all times; each of them alone is trained on."""
+    key, is_pair = _arms(case)
+    pairs = np.unique(key[is_pair])
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    held_out = [tuple(pairs[order[fold::n_folds]].tolist()) for fold in range(n_folds)]
+    return tuple(
+        Split(
+            name="unseen_edit_medium",
+            train=np.flatnonzero(~np.isin(key, names)),
+            test=np.flatnonzero(np.isin(key, names)),
+            fold=fold,
+            held_out=names,
+            seed=seed,
+        )
+        for fold, names in enumerate(held_out)
+    )
+
+
 def combination_folds(case: Hpn) -> tuple[Split, ...]:
     """Hold out each inhibitor with each ligand, at all times; each of them alone is trained on."""
-    key = np.array([f"{i} × {ligand}" for i, ligand in zip(case.inhibitor, case.ligand, strict=True)])
-    is_pair = np.array([i != NO_INHIBITOR for i in case.inhibitor]) & np.array([x != MOCK for x in case.ligand])
+    key, is_pair = _arms(case)
     return tuple(
         Split(
             name="unseen_edit_medium",
@@ -240,6 +258,13 @@ def _interpolation_residual(t: Float[np.ndarray, " time"], y: Float[np.ndarray, 
     before = ((t[2:] - t[1:-1]) / (t[2:] - t[:-2]))[:, None]
     after = 1 - before
     return (y[1:-1] - before * y[:-2] - after * y[2:]) / np.sqrt(1 + before**2 + after**2)
+
+
+def _arms(case: Hpn) -> tuple[np.ndarray, np.ndarray]:
+    """Inhibitor and ligand of each row as one name, and whether it has both."""
+    key = np.array([f"{i} × {ligand}" for i, ligand in zip(case.inhibitor, case.ligand, strict=True)])
+    is_inhibited = np.array([inhibitor != NO_INHIBITOR for inhibitor in case.inhibitor])
+    return key, is_inhibited & np.array([ligand != MOCK for ligand in case.ligand])
 
 
 def _names(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

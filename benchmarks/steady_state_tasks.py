@@ -13,7 +13,6 @@ import numpy as np
 
 from benchmarks import sets
 from benchmarks.sets_dream4 import robust_wild_type
-from benchmarks.sets_hpn import MOCK, NO_INHIBITOR
 from benchmarks.steady_state_arms import MECHANISTIC, NEURAL, Arm, Workshop, arms
 from benchmarks.steady_state_series import with_series
 from semimech.data import Dataset, Split
@@ -172,19 +171,7 @@ def dream4(root: Path, size: int, network: int, seed: int, settings: Mapping[str
 def hpn(root: Path, line: str, seed: int, settings: Mapping[str, Any]) -> Task:
     """A fifth of the pairs of inhibitor and ligand held out at all times; and, another fit, one of the times."""
     case = sets.read_hpn_insilico(root) if line == "in silico" else sets.read_hpn(root, line)
-    key = np.array([f"{i} × {ligand}" for i, ligand in zip(case.inhibitor, case.ligand, strict=True)])
-    is_pair = np.array([i != NO_INHIBITOR for i in case.inhibitor]) & np.array([x != MOCK for x in case.ligand])
-    pairs = np.unique(key[is_pair])
-    order = np.random.default_rng(seed // 5).permutation(len(pairs))
-    held_out = tuple(pairs[order[seed % 5 :: 5]].tolist())
-    is_held = np.isin(key, held_out)
-    pair_split = Split(
-        name="unseen_edit_medium",
-        train=np.flatnonzero(~is_held),
-        test=np.flatnonzero(is_held),
-        held_out=held_out,
-        seed=seed,
-    )
+    pair_split = replace(sets.pair_folds(case, seed=seed // 5)[seed % 5], fold=0, seed=seed)
     times = sets.time_folds(case)
     return Task(
         group=f"HPN {line}",

@@ -27,7 +27,7 @@ def by_hand(
     training: Sequence[Condition] = (),
     residual: np.ndarray | None = None,
     carry_over: float = 0.0,
-    compose: tuple[float, float, float] = (1.0, 0.0, 0.0),
+    compose: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0),
     trust: tuple[float, ...] = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0),
     max_step_hours: float = 0.05,
 ) -> FittedModel:
@@ -38,6 +38,7 @@ def by_hand(
         control=UNIT,
         residual=np.zeros((len(training), N_GENES)) if residual is None else residual,
         carry_over=np.array([[carry_over, carry_over, 0.0]] * 3),
+        change=np.zeros((len(training), N_GENES)),
         compose=np.array(compose),
         trust=np.array([*trust, 0.0, 0.0, 0.0][:6]),
         lent=nothing_lent(N_GENES),

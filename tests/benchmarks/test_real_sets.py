@@ -67,10 +67,31 @@ def test_targets_are_met_missed_or_not_run_by_what_was_measured(scores):
     assert of("random 70 30", "90 % intervals cover 87–93 %") == "met"
 
 
+def test_the_noise_ceiling_of_a_target_is_in_its_own_terms():
+    """A replicate errs by 0.2 where ridge errs by 1, and correlates by 0.9 where the mean of edits does by 0.4."""
+    mean, ridge, no_error = "mean of edits", "ridge", "replicate ceiling"
+    table = target_table(
+        pd.DataFrame(
+            [
+                *rows("renge", "unseen_time", MODEL, dict.fromkeys("AB", 0.9)),
+                *rows("renge", "unseen_time", ridge, dict.fromkeys("AB", 1.0)),
+                *rows("renge", "unseen_time", no_error, dict.fromkeys("AB", 0.2)),
+                *rows("MorPhiC PrS", "unseen_edit", MODEL, dict.fromkeys("AB", 0.5), "pearson_control"),
+                *rows("MorPhiC PrS", "unseen_edit", mean, dict.fromkeys("AB", 0.4), "pearson_control"),
+                *rows("MorPhiC PrS", "unseen_edit", no_error, dict.fromkeys("AB", 0.9), "pearson_control"),
+            ]
+        )
+    )
+    found = table[table["noise ceiling"].isin(["0.2", "0.5"])]
+    assert list(found["set"]) == ["renge", "MorPhiC PrS"]
+    assert list(found["noise ceiling"]) == ["0.2", "0.5"]
+
+
 @pytest.mark.parametrize(
     ("measured", "kind", "expected"),
     [
         ((0.9, 0.8, 1.1), {"strict": True}, "missed (not by interval)"),
+        ((1.0, 1.0, 1.0), {"strict": True}, "missed"),
         ((0.9, 0.8, 1.1), {}, "met"),
         ((1.1, 1.05, 1.2), {"predictor": SHUFFLED}, "missed"),
         ((1.1, 0.95, 1.2), {"predictor": SHUFFLED}, "met"),

@@ -66,6 +66,16 @@ def test_an_unmeasured_subunit_borrows_from_the_others_of_its_complex(lent):
     assert "P0" not in shares
 
 
+def test_an_unseen_edit_beside_a_seen_one_has_the_common_effect_and_the_seen_one_what_all_that_carry_it_say():
+    """Pairs of A, B and C, none made alone; what D would do beside A is their effect in common and A's own."""
+    effects = dict(zip("ABC", np.random.default_rng(0).normal(size=(3, N_GENES)), strict=True))
+    conditions = [condition(name, 24.0) for name in ("control", "A+B", "A+C", "B+C", "A+B+C")]
+    mean = np.array([sum((effects[e.gene] for e in c.edits), np.zeros(N_GENES)) for c in conditions])
+    found = learn(dataset(conditions, mean, standard_error=1e-3)).lender.loan(condition("A+D", 24.0), {"D"})
+    np.testing.assert_allclose(found.mean, effects["A"] + np.mean(list(effects.values()), axis=0), atol=0.05)
+    assert not found.beyond.any()
+
+
 def test_what_is_borrowed_grows_with_time_as_it_was_measured(lent):
     borrowing, effects = lent
     early, between, late = (borrowing.lender.loan(condition("P0", hours), {"P0"}) for hours in (24.0, 48.0, 72.0))

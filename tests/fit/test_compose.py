@@ -8,7 +8,7 @@ from small_data import condition, dataset
 
 from semimech.experiment import Condition, parse_experiment
 from semimech.fit.compose import Seen, held_out_composites, merged
-from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
+from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, linear_effects, shrunk
 
 RNG = np.random.default_rng(0)
 
@@ -62,6 +62,23 @@ def test_an_edit_seen_in_other_media_only_is_their_mean():
         (0.5, asked("medium N > edit A > wait 12h")),
         (-0.5, asked("medium N > wait 12h")),
     ]
+
+
+def test_an_edit_made_before_the_medium_is_taken_from_other_media_at_the_same_moment():
+    query = "edit A > wait 2h > medium M > wait 12h"
+    known = seen("edit A > wait 24h", "edit A > wait 2h > medium N > wait 12h", "wait 2h > medium N > wait 12h")
+    assert terms(known, query)[1:] == [
+        (0.5, asked("edit A > wait 14h")),
+        (-0.5, asked("wait 14h")),
+        (0.5, asked("edit A > wait 2h > medium N > wait 12h")),
+        (-0.5, asked("wait 2h > medium N > wait 12h")),
+    ]
+
+
+def test_edits_made_together_in_another_medium_are_one_part_although_each_was_made_alone_too():
+    known = seen("edit A > edit B > wait 24h", "edit A > wait 24h", "edit B > wait 24h")
+    found = terms(known, "medium M > edit A > edit B > wait 12h")
+    assert found[1:] == [(1.0, asked("edit A > edit B > wait 12h")), (-1.0, asked("wait 12h"))]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +154,25 @@ def test_a_third_of_the_combinations_whose_parts_were_seen_are_held_out_at_all_t
     assert out.reshape(-1, 2).all(axis=1).sum() == out.sum() / 2 == 1
 
 
+def test_combinations_of_edits_that_others_carry_too_are_held_out_although_no_edit_was_made_alone():
+    doubles = [f"edit {a} > edit {b} > wait 24h" for a, b in ("AB", "BC", "CA", "AD")]
+    found = [held_out_composites(seen(*doubles), seed=seed) for seed in range(20)]
+    assert {int(out.sum()) for out in found} == {1}
+    np.testing.assert_array_equal(np.any(found, axis=0), [True, True, True, False])  # D was made nowhere else
+
+
+def test_what_all_conditions_say_of_the_edits_stands_in_for_parts_that_were_not_seen_alone():
+    known = seen("edit A drug 0.9 > wait 24h", "edit A drug 0.9 > edit B drug 0.5 > wait 24h")
+    query, change = asked("edit A drug 0.9 > edit B drug 0.9 > wait 24h"), RNG.normal(size=3)
+    assert known.terms(query) is None and known.told_terms(query, None) is None
+    found = known.told_terms(query, change)
+    by_law = RNG.normal(size=(len(found), 3))
+    made = known.composition(found, by_law, change)
+    np.testing.assert_allclose(made.additive, by_law[0] + by_law[1] - by_law[2] + by_law[3] - by_law[4])
+    np.testing.assert_allclose(made.additive + made.beyond, by_law[0] + change)
+    assert not made.linear.any()
+
+
 def test_all_last_harvests_are_held_out_of_edited_curves_and_again_every_second_one_with_one_between_of_the_others():
     names = ("control", "A", "B", "C", "D")
     conditions = [condition(name, hours) for name in names for hours in (12.0, 24.0, 48.0, 72.0)]
@@ -149,7 +185,9 @@ def test_all_last_harvests_are_held_out_of_edited_curves_and_again_every_second_
     assert held_out_tests(once, has_composites=True, seed=0) == []
 
 
-@pytest.mark.parametrize("wanted", [(0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.4, 0.3, 0.7)])
+@pytest.mark.parametrize(
+    "wanted", [(0.0, 1.0, 1.0, 0.0), (1.0, 0.0, 0.0, 0.0), (0.4, 0.3, 0.7, 0.5), (0.0, 1.0, 1.0, 1.0)]
+)
 def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     """Laws are right on singles but for a residual each; doubles obey the composition exactly."""
     names = ["control", *"ABCD", "A+B", "C+D", "A+C", "B+D"]
@@ -157,20 +195,22 @@ def test_shares_of_a_composition_that_was_made_with_them_are_found(wanted):
     law = dict(zip(conditions, RNG.normal(size=(len(names), 6)), strict=True))
     residual = {c: RNG.normal(size=6) * (len(c.edits) < 2) for c in conditions}
     single = {c.perturbation: c for c in conditions}
-    mean = []
-    for c in conditions:
-        if len(c.edits) < 2:
-            mean.append(law[c] + residual[c])
-            continue
+    mean = np.array([law[c] + residual[c] for c in conditions])
+    blank = dataset(conditions, mean, standard_error=1e-6)
+    (test,) = held_out_tests(blank, has_composites=True, seed=0)
+    assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
+    linear = linear_effects(blank.subset(np.flatnonzero(~test)))
+    for row in np.flatnonzero(test):
+        c = conditions[row]
         parts = [single[edit.gene] for edit in c.edits]
         control = law[single["control"]]
         additive = control + sum(law[part] - control for part in parts)
         base = residual[single["control"]]
         beyond = sum(residual[part] - base for part in parts)
-        mean.append(additive + wanted[0] * (law[c] - additive) + wanted[1] * base + wanted[2] * beyond)
-    data = dataset(conditions, np.array(mean), standard_error=1e-6)
-    (test,) = held_out_tests(data, has_composites=True, seed=0)
-    assert {c.perturbation for c, out in zip(conditions, test, strict=True) if out} < {"A+B", "C+D", "A+C", "B+D"}
+        together = control + linear.change(c) - additive - beyond
+        steps = (law[c] - additive, base, beyond, together)
+        mean[row] = additive + sum(share * step for share, step in zip(wanted, steps, strict=True))
+    data = dataset(conditions, mean, standard_error=1e-6)
     predicted = np.array([law[c] for c in conditions])
 
     def ask(asked):
@@ -204,7 +244,7 @@ def test_shares_after_the_last_harvest_of_a_course_are_those_of_courses_that_oth
     assert set(shares.widths) == {"late", "later"}
 
 
-@pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0])])
+@pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0, 0.5])])
 def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum_of_its_parts(untested, compose):
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, [], [], [], untested=untested)

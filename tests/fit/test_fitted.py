@@ -151,7 +151,7 @@ def test_what_was_seen_in_parts_adds_the_residuals_of_its_parts_each_in_its_own_
         for name in EDITED
         for hours in TIMES
     }
-    gain = corrections(fitted, query, compose=[1.0, 0.5, 0.25])
+    gain = corrections(fitted, query, compose=[1.0, 0.5, 0.25, 0.0])
     expected = [
         0.5 * control + 0.25 * (alone["G0", 12.0] + alone["G1", 12.0]),
         0.5 * in_medium + 0.25 * alone["G0", 48.0],
@@ -162,7 +162,7 @@ def test_what_was_seen_in_parts_adds_the_residuals_of_its_parts_each_in_its_own_
 
 def test_composed_without_the_laws_interaction_is_the_sum_of_what_was_measured(fitted, data):
     measured = dict(zip(data.conditions, data.mean, strict=True))
-    additive = replace(fitted.fit, compose=np.array([0.0, 1.0, 1.0], np.float32))
+    additive = replace(fitted.fit, compose=np.array([0.0, 1.0, 1.0, 0.0], np.float32))
     query = conditions("edit G0 crispri 0.9 > edit G1 crispri 0.9 > wait 12h > harvest")
     found = FittedModel(replace(fitted._result, fit=additive)).predict_conditions(query).mean[0]
     control = data.matched_control(asked("control", 12.0))

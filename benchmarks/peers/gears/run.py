@@ -7,6 +7,7 @@ for is written beforehand from ``terms.tsv``, so that edits are related by those
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 from pathlib import Path
 
@@ -22,11 +23,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    work = given.folder / "gears"
-    work.mkdir(exist_ok=True)
-    adata = ad.read_h5ad(given.folder / "train.h5ad")
-    asked = pd.read_csv(given.folder / "asked.tsv", sep="\t")["condition"].tolist()
-    terms = pd.read_csv(given.folder / "terms.tsv", sep="\t").groupby("gene")["term"].agg(set).to_dict()
+    folder = given.folder.resolve()
+    work = folder / "gears"
+    (work / "data").mkdir(parents=True, exist_ok=True)
+    os.chdir(work)  # GEARS writes its graph of edits into the folder "data" of where it runs, which it does not make
+    adata = ad.read_h5ad(folder / "train.h5ad")
+    asked = pd.read_csv(folder / "asked.tsv", sep="\t")["condition"].tolist()
+    terms = pd.read_csv(folder / "terms.tsv", sep="\t").groupby("gene")["term"].agg(set).to_dict()
     edited = {name for name in adata.obs["condition"].unique() if name != "ctrl"} | set(asked)
     known = {gene: terms.get(gene, {gene}) for gene in edited | set(adata.var_names)}
     (work / "gene2go_all.pkl").write_bytes(pickle.dumps(known))
@@ -46,8 +49,8 @@ def main() -> None:
     model.train(epochs=given.epochs)
     predicted = model.predict([[name] for name in asked])
     table = pd.DataFrame([predicted[name] for name in asked], index=asked, columns=list(adata.var_names))
-    (given.folder / "predicted").mkdir(exist_ok=True)
-    table.to_csv(given.folder / "predicted" / "GEARS.tsv", sep="\t")
+    (folder / "predicted").mkdir(exist_ok=True)
+    table.to_csv(folder / "predicted" / "GEARS.tsv", sep="\t")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -48,7 +49,7 @@ def choose_by_left_out_edits(
 
 
 def _folds(effects: Effects, n_folds: int) -> list[tuple[Int[np.ndarray, " out"], Int[np.ndarray, " test"]]]:
-    """Rows to leave out and rows to predict: the singles of each group of genes, and each group of combinations."""
+    """Rows to leave out and rows to predict: the singles of each group of genes, and each group of combinations and of doses."""
     rows = np.arange(len(effects.conditions))
     folds = []
     genes = sorted({edit.gene for edit in effects.singles})
@@ -59,7 +60,8 @@ def _folds(effects: Effects, n_folds: int) -> list[tuple[Int[np.ndarray, " out"]
         alone = np.array([len(c.edits) == 1 for c in effects.conditions])
         if not carries.all():
             folds.append((rows[carries], rows[carries & alone]))
-    many = [edits for edits in effects.perturbations if len(edits) > 1]
+    doses = Counter(edit.gene for edit in effects.singles)
+    many = [edits for edits in effects.perturbations if len(edits) > 1 or doses[edits[0].gene] > 1]
     n_many = min(n_folds, len(many))
     for fold in range(n_many):
         held_edits = set(many[fold::n_many])

@@ -60,8 +60,7 @@ class RidgeOnEdits(AbstractBaseline):
     def changes(self, question: Question) -> Float[np.ndarray, "perturbation gene"]:
         """The common effect of each edit plus what the kernel adds; targets of unseen edits set."""
         made, common, dual = self._fit(question.media, question.hours)
-        number = np.array([len(edits) for edits in question.made], dtype=float)
-        predicted = number[:, None] * common + self._kernel(question.made, made) @ dual
+        predicted = _total(question.made)[:, None] * common + self._kernel(question.made, made) @ dual
         unseen = unseen_edits(self.effects, question)
         return self.effects.target_loss.set_targets(predicted, unseen, question.hours, question.control)
 
@@ -69,7 +68,7 @@ class RidgeOnEdits(AbstractBaseline):
         key = (media, hours)
         if key not in self._fits:
             made, change = self.effects.perturbations, self.effects.whole_table(media, hours)
-            number = np.array([len(edits) for edits in made], dtype=float)
+            number = _total(made)
             keep = ~self.effects.target_mask(made)
             common = masked_mean(change * number[:, None], keep) / np.maximum(
                 masked_mean(np.broadcast_to(number[:, None] ** 2, change.shape), keep), 1e-12
@@ -222,6 +221,11 @@ def unseen_edits(effects: Effects, question: Question) -> list[list[Edit]]:
 
 def _strength(edit: Edit) -> float:
     return -edit.efficacy if edit.kind == "crispra" else edit.efficacy
+
+
+def _total(made: Sequence[Edits]) -> Float[np.ndarray, " perturbation"]:
+    """Efficacies of the edits of each perturbation, summed."""
+    return np.array([sum(edit.efficacy for edit in edits) for edits in made], dtype=float)
 
 
 def _design(made: Sequence[Edits], place: dict[Edit, int]) -> Float[np.ndarray, "perturbation edit"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +15,9 @@ from semimech.data import Dataset
 from semimech.data.dataset import ControlMoments
 from semimech.fit.amplitudes import amplitudes, best_response, unseen_genes
 from semimech.fit.donors import Donors, Lender, Lent, lone_edit, make_donors
+from semimech.fit.held_out import linear_effects
 from semimech.fit.kriging import Table, choose_strengths
+from semimech.fit.linear import LinearEffects
 from semimech.model import Kinship, PriorNetwork, likeness, neighbour_profile
 
 NETWORK, COEXPRESSION, CORESPONSE = "network", "co-expression", "co-response"
@@ -56,6 +58,7 @@ class _Lesson:
     weight: Float[np.ndarray, " gene"]
     error: Float[np.ndarray, " donated"]
     row: np.ndarray
+    linear: LinearEffects | None
     seed: int
 
     def lender(self, without: frozenset[str]) -> tuple[Lender, pd.DataFrame]:
@@ -76,7 +79,6 @@ class _Lesson:
             everything += strength * each
         lent = Lent(
             row=self.row,
-            change=donors.seen.residual.astype(np.float32),
             likeness=everything.astype(np.float32),
             own=own.astype(np.float32),
             response=np.zeros((0, len(donors.genes)), np.float32),
@@ -92,7 +94,7 @@ class _Lesson:
                 "strength": strengths,
             }
         )
-        return Lender(donors=donors, kin=self.kin, lent=lent), table
+        return Lender(donors=donors, kin=self.kin, lent=lent, linear=self.linear), table
 
     def _likeness(
         self, name: str, profile: Profile, at: np.ndarray, known: np.ndarray
@@ -215,7 +217,16 @@ def _lesson(
         profiles[COEXPRESSION] = _spread_over(kin, donors.column, _correlation(dataset.control_moments))
     mean_weight = weight[row].mean(axis=0) if len(row) else np.ones(len(dataset.genes))
     noise = np.nan_to_num(dataset.standard_error[row] ** 2, nan=0.0) @ mean_weight
-    return _Lesson(donors=donors, kin=kin, profiles=profiles, weight=mean_weight, error=noise, row=row, seed=seed)
+    return _Lesson(
+        donors=donors,
+        kin=kin,
+        profiles=profiles,
+        weight=mean_weight,
+        error=noise,
+        row=row,
+        linear=linear_effects(dataset),
+        seed=seed,
+    )
 
 
 def _kin(dataset: Dataset, donors: Donors, prior: PriorNetwork | None, kinship: Kinship | None) -> tuple[str, ...]:
@@ -249,7 +260,7 @@ def _spread_over(
 def _with(lender: Lender, **numbers: np.ndarray) -> Lender:
     values = {name: np.asarray(value, np.float32) for name, value in numbers.items()}
     lent = Lent(**{**{f: getattr(lender.lent, f) for f in Lent.__dataclass_fields__}, **values})
-    return Lender(donors=lender.donors, kin=lender.kin, lent=lent)
+    return replace(lender, lent=lent)
 
 
 def borrowing_note(table: pd.DataFrame, trust: Float[np.ndarray, 6]) -> str:

@@ -5,14 +5,16 @@ Of edits :math:`e` the parts are :math:`e` alone for as long as it was in force,
 
 .. math:: a = f_\varnothing + \sum_e (f_e - f_{\varnothing e}), \qquad s = \sum_e (r_e - r_{\varnothing e}),
 
-the composed prediction is :math:`a + \lambda (f - a) + \mu r_\varnothing + \kappa s`: what the law says beyond the sum of its
-parts, what unedited cells of the same time and media were seen to do beyond the law, and what the parts were, as far as held-out
-combinations bear out. :math:`(\lambda, \mu, \kappa) = (0, 1, 1)` is the additive prediction from what was measured, :math:`(1, 0, 0)` the law
-alone.
+the composed prediction is :math:`a + \lambda (f - a) + \mu r_\varnothing + \kappa s + \nu (f_\varnothing + \ell - a - s)`: what the law says beyond the sum
+of its parts, what unedited cells of the same time and media were seen to do beyond the law, what the parts were, and what all conditions
+that carry the edits say beyond that (:math:`\ell`, `semimech.fit.linear`), as far as held-out combinations bear out.
+:math:`(\lambda, \mu, \kappa, \nu) = (0, 1, 1, 0)` is the additive prediction from what was measured, :math:`(0, 1, 1, 1)` ridge regression on edits,
+:math:`(1, 0, 0, 0)` the law alone. Where not all parts were harvested alone, and in this dose, :math:`s = f_\varnothing + \ell - a`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -39,11 +41,18 @@ class Composition:
         Residual of unedited cells, :math:`r_\varnothing`.
     beyond
         Residuals of the edited parts, each less that of unedited cells, :math:`s`.
+    linear
+        What all conditions that carry the edits say beyond the parts, :math:`f_\varnothing + \ell - a - s`; zero where they cannot tell.
     """
 
     additive: Float[np.ndarray, " gene"]
     control: Float[np.ndarray, " gene"]
     beyond: Float[np.ndarray, " gene"]
+    linear: Float[np.ndarray, " gene"]
+
+    def steps(self, by_law: Float[np.ndarray, " gene"]) -> list[Float[np.ndarray, " gene"]]:
+        """What is added to the sum of parts, each as far as it was found to help; ``by_law`` is of the condition itself."""
+        return [by_law - self.additive, self.control, self.beyond, self.linear]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,43 +122,73 @@ class Seen:
     def terms(self, condition: Condition) -> tuple[Term, ...] | None:
         """The parts of a condition of edits that were all seen, with their signs; ``None`` if one was not, or there is none.
 
-        An edit is taken from the media that the cells were in; else from all others in which it was seen, in equal shares.
+        An edit is taken from the media that the cells were in; else from all others in which it was seen, in equal shares. Edits that were
+        made together in other media are one part.
         """
+        names = names_of(condition)
+        together = self.alone(condition, *names, but=self.shape(condition)) if len(names) > 1 else []
         found: list[Term] = [(1.0, merged(condition, without_edits))]
-        for name in names_of(condition):
-            alone = self.alone(condition, name, but=self.shape(condition))
+        for part in [names] if together else [[name] for name in names]:
+            alone = self.alone(condition, *part, but=self.shape(condition))
             if not alone:
                 return None
-            for part in alone:
-                found += [(1.0 / len(alone), part), (-1.0 / len(alone), merged(part, without_edits))]
+            for seen in alone:
+                found += [(1.0 / len(alone), seen), (-1.0 / len(alone), merged(seen, without_edits))]
         return tuple(found) if len(found) > 1 else None
 
-    def composition(self, terms: Sequence[Term], by_law: Float[np.ndarray, "part gene"]) -> Composition:
-        """What the laws say of parts, summed, and their residuals."""
-        signs = np.array([sign for sign, _ in terms])
+    def told_terms(self, condition: Condition, change: Float[np.ndarray, " gene"] | None) -> tuple[Term, ...] | None:
+        """As `terms`; where not all parts were seen but the change of all edits together is known, whether they were or not."""
+        found = self.terms(condition)
+        if found is not None or change is None:
+            return found
+        alone = [self._alone_here(condition, name) for name in names_of(condition)]
+        signed = [[(1.0, part), (-1.0, merged(part, without_edits))] for part in alone]
+        return ((1.0, merged(condition, without_edits)), *(term for terms in signed for term in terms))
+
+    def composition(
+        self,
+        terms: Sequence[Term],
+        by_law: Float[np.ndarray, "part gene"],
+        change: Float[np.ndarray, " gene"] | None,
+    ) -> Composition:
+        """What the laws say of parts, summed, and what they were seen to be beyond that, alone or in ``change``, which is of all edits together."""
+        signs, parts = np.array([sign for sign, _ in terms]), [part for _, part in terms]
+        additive = signs @ by_law
+        control = self.unedited(parts[0], by_law[0])
+        linear = None if change is None else by_law[0] + change - additive
+        if linear is not None and not all(part.is_control or self.knows(part) for part in parts):
+            return Composition(additive=additive, control=control, beyond=linear, linear=np.zeros_like(additive))
         residual = np.stack(
             [
                 self.unedited(part, law) if part.is_control else self.residual_of(part)
-                for (_, part), law in zip(terms, by_law, strict=True)
+                for part, law in zip(parts, by_law, strict=True)
             ]
         )
-        return Composition(additive=signs @ by_law, control=residual[0], beyond=signs[1:] @ residual[1:])
+        beyond = signs[1:] @ residual[1:]
+        rest = np.zeros_like(beyond) if linear is None else linear - beyond
+        return Composition(additive=additive, control=control, beyond=beyond, linear=rest)
 
-    def alone(self, condition: Condition, name: tuple[str, str], *, but: tuple[Context, ...] = ()) -> list[Condition]:
-        """An edit or a compound alone since it came into force, as it was seen: in these media, else in all others; ``but`` in one shape."""
-        first = next(i for i, p in enumerate(condition.history) if any(name_of(e) == name for e in p.context.edits))
-        since = Condition(history=condition.history[first:])
+    def alone(self, condition: Condition, *names: tuple[str, str], but: tuple[Context, ...] = ()) -> list[Condition]:
+        """Edits or compounds alone since they came into force, as they were seen: in these media, else in all others; ``but`` in one shape.
 
-        def alone(context: Context) -> Context:
-            doses = tuple(dose for dose in context.doses if name == ("compound", dose.compound))
-            return replace(context, edits=tuple(e for e in context.edits if name_of(e) == name), doses=doses)
-
-        here = merged(since, alone)
+        Other media are those in the place of all that the cells were in, and of all but the maintenance medium.
+        """
+        here = self._alone_here(condition, *names)
         if self.knows(here) and self.shape(here) != but:
             return [here]
-        kept = merged(since, lambda context: replace(alone(context), medium=None))
-        others = (merged(kept, partial(_in_medium, medium)) for medium in self._media)
+        changes = [partial(change, medium) for change in (_in_medium, _in_other_medium) for medium in self._media]
+        others = dict.fromkeys(merged(here, change) for change in changes)
         return [other for other in others if self.knows(other) and self.shape(other) != but]
+
+    def _alone_here(self, condition: Condition, *names: tuple[str, str]) -> Condition:
+        """Edits or compounds alone since they came into force, in the media that the cells were in."""
+        first = next(i for i, p in enumerate(condition.history) if any(name_of(e) in names for e in p.context.edits))
+
+        def alone(context: Context) -> Context:
+            doses = tuple(dose for dose in context.doses if ("compound", dose.compound) in names)
+            return replace(context, edits=tuple(e for e in context.edits if name_of(e) in names), doses=doses)
+
+        return merged(Condition(history=condition.history[first:]), alone)
 
     @cached_property
     def _media(self) -> tuple[str | None, ...]:
@@ -217,6 +256,10 @@ def _in_medium(medium: str | None, context: Context) -> Context:
     return replace(context, medium=medium)
 
 
+def _in_other_medium(medium: str | None, context: Context) -> Context:
+    return context if context.medium is None else replace(context, medium=medium)
+
+
 def without_edits(context: Context) -> Context:
     """A context in which no edit is in force, and no compound."""
     return replace(context, edits=(), doses=())
@@ -234,10 +277,16 @@ def _before(condition: Condition) -> float:
 
 
 def held_out_composites(seen: Seen, *, seed: int) -> np.ndarray:
-    """A third of what was done in combination, at random, all times of it, where its parts were harvested alone."""
+    """A third of what was done in combination, at random, all times of it, where its parts were harvested alone or its edits otherwise."""
     shapes = [seen.shape(condition) for condition in seen.conditions]
     first = dict(zip(reversed(shapes), reversed(seen.conditions), strict=True))
-    composites = [each for each in dict.fromkeys(shapes) if seen.terms(first[each]) is not None]
+    carried = Counter(name for condition in first.values() for name in names_of(condition))
+
+    def is_told(condition: Condition) -> bool:
+        names = names_of(condition)
+        return seen.terms(condition) is not None or (len(names) > 1 and all(carried[name] > 1 for name in names))
+
+    composites = [each for each in dict.fromkeys(shapes) if is_told(first[each])]
     order = np.random.default_rng(seed).permutation(len(composites))
     out = {composites[i] for i in order[: -(-len(composites) // 3)]}
     return np.array([each in out for each in shapes], dtype=bool)

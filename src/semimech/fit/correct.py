@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from semimech.experiment import Condition
 from semimech.fit.compose import Seen, Term, merged, without_edits
 from semimech.fit.donors import Lender, Loan, make_donors
+from semimech.fit.linear import LinearEffects
 from semimech.fit.pooling import Nested, anonymous
 from semimech.fit.record import Fit
 
@@ -72,7 +73,11 @@ class Corrections:
         pool = np.asarray(fit.control, np.float64) if has_pool else None
         self._seen = Seen(conditions=training, residual=np.asarray(fit.residual, np.float64), pool=pool)
         lent, donors = fit.lent, [training[row] for row in fit.lent.row]
-        self._lender = Lender(donors=make_donors(donors, lent.change, genes, pool), kin=kin, lent=lent)
+        change = np.asarray(fit.change, np.float64)
+        linear = LinearEffects(Seen(conditions=training, residual=change, pool=pool), genes)
+        self._linear = linear if any(c.is_control for c in training) else None
+        donated = make_donors(donors, change[lent.row], genes, pool)
+        self._lender = Lender(donors=donated, kin=kin, lent=lent, linear=self._linear)
         # without unedited cells, what edits were measured to have in common is all of it borrowed, or nothing (`semimech.fit.select`)
         self._stands_on_edits = bool(fit.trust[3] > 0) and not any(c.is_control for c in training)
         self._trained_genes = {gene for condition in training for gene in _genes(condition)}
@@ -94,7 +99,11 @@ class Corrections:
         predict_laws
             Mean prediction of the laws alone.
         """
-        terms = [None if self._seen.knows(c) else self._seen.terms(c) for c in conditions]
+        changes = [self._change(condition) for condition in conditions]
+        terms = [
+            None if self._seen.knows(c) else self._seen.told_terms(c, change)
+            for c, change in zip(conditions, changes, strict=True)
+        ]
         kinds: list[Kind] = [self._kind(c, parts) for c, parts in zip(conditions, terms, strict=True)]
         unseen = [row for row, c in enumerate(conditions) if not _genes(c) <= self._trained_genes]
         controls = [merged(condition, without_edits) for condition in conditions]
@@ -117,12 +126,13 @@ class Corrections:
         mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(trust))
         carried, borrowed, used = np.zeros_like(mean), np.zeros_like(mean), 0
         borrowed[unseen] = np.where(own[unseen], 0.0, steps @ trust[3:])
-        for row, (condition, known) in enumerate(zip(conditions, terms, strict=True)):
+        for row, (condition, known, change) in enumerate(zip(conditions, terms, changes, strict=True)):
             if known is not None:
-                made = self._seen.composition(known, of_parts[used : used + len(known)])
+                made = self._seen.composition(known, of_parts[used : used + len(known)], change)
                 used += len(known)
-                mean[row] = made.additive + compose[0] * (mean[row] - made.additive)
-                carried[row] = compose[1] * made.control + compose[2] * made.beyond
+                law, control, beyond, linear = made.steps(mean[row])
+                mean[row] = made.additive + compose[0] * law
+                carried[row] = compose[1] * control + compose[2] * beyond + compose[3] * np.where(own[row], 0.0, linear)
                 continue
             control = self._seen.unedited(controls[row], no_edit[row])
             if condition.is_control:
@@ -140,6 +150,11 @@ class Corrections:
         """What a condition borrows, before it is shared out; ``None`` where all its edits were trained on."""
         unseen = _genes(condition) - self._trained_genes
         return self._lender.loan(condition, unseen) if unseen else None
+
+    def _change(self, condition: Condition) -> Float[np.ndarray, " gene"] | None:
+        """What all conditions that carry the edits say of one that was not seen, if that counts."""
+        counts = self._linear is not None and self._fit.compose[2] > 0.0 and not self._seen.knows(condition)
+        return self._linear.change(condition) if self._linear is not None and counts else None
 
     def _kind(self, condition: Condition, terms: tuple[Term, ...] | None) -> Kind:
         if terms is not None:

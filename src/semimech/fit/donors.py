@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from semimech.experiment import Condition, Context, Edit
 from semimech.fit.compose import SETTLED_HOURS, Seen, merged, name_of, names_of
 from semimech.fit.kriging import shares
+from semimech.fit.linear import LinearEffects
 
 
 class Lent(eqx.Module):
@@ -23,8 +24,6 @@ class Lent(eqx.Module):
     ----------
     row
         Training conditions in which one edit was made alone.
-    change
-        Their change against matched controls, observed scale.
     likeness
         How much each gene that is known of is like each donor, all sources with their strengths.
     own
@@ -39,7 +38,6 @@ class Lent(eqx.Module):
     """
 
     row: Int[np.ndarray, " donated"]
-    change: Float[np.ndarray, "donated gene"]
     likeness: Float[np.ndarray, "kin donor"]
     own: Float[np.ndarray, " donor"]
     response: Float[np.ndarray, "target gene"]
@@ -54,7 +52,8 @@ class Loan:
     Parameters
     ----------
     mean
-        The mean change of edits, for each edit that is unseen; of an edit that is seen, its own.
+        The mean change of edits, for each edit that is unseen; of an edit that is seen, its own. Of several edits, both as all conditions that
+        carry them say, where these can tell (`semimech.fit.linear`).
     beyond
         What edits that are like the unseen ones did beyond that mean.
     response
@@ -174,11 +173,14 @@ class Lender:
         Genes of which it is known how much they are like donors.
     lent
         Numbers.
+    linear
+        What edits did in all conditions that carry them; ``None`` where that is not known.
     """
 
     donors: Donors
     kin: tuple[str, ...]
     lent: Lent
+    linear: LinearEffects | None = None
 
     @cached_property
     def _place(self) -> dict[str, int]:
@@ -210,6 +212,9 @@ class Lender:
                 name = self.donors.names[row]
                 before = found.get(name, (0.0, 0.0, nothing))
                 found[name] = (before[0] + one, before[1] + scale[0] * (other - one), values)
+        if len(condition.edits) > 1 and self.linear is not None:
+            together = self.linear.change(condition, unseen=unseen)
+            mean = mean if together is None else together
         return Loan(mean=mean, beyond=beyond, response=response, shares=found)
 
     def _shares(self, gene: str, rows: np.ndarray) -> np.ndarray:
@@ -237,7 +242,6 @@ def nothing_lent(n_genes: int) -> Lent:
     none, genes = np.zeros(0, np.float32), np.zeros((0, n_genes), np.float32)
     return Lent(
         row=np.zeros(0, int),
-        change=genes,
         likeness=np.zeros((0, 0), np.float32),
         own=none,
         response=genes,

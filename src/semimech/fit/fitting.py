@@ -30,7 +30,7 @@ from semimech.fit.counts import batch_notes
 from semimech.fit.devices import check_devices
 from semimech.fit.donors import nothing_lent
 from semimech.fit.fitted import FittedModel, prediction_solver
-from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, shrunk
+from semimech.fit.held_out import BETWEEN, LAW_ALONE, changes_of, find_shares, held_out_tests, shrunk
 from semimech.fit.notes import strength_notes, table_notes
 from semimech.fit.problem import check_strength, data_weight, edited_genes, make_problem, make_roster
 from semimech.fit.record import Fit, Record, Result
@@ -254,6 +254,7 @@ def _numbers(
         control=dataset.control_mean().astype(np.float32),
         residual=shrunk(dataset, residual).astype(np.float32),
         carry_over=shares.carry_over.astype(np.float32),
+        change=changes_of(dataset).astype(np.float32),
         compose=shares.compose.astype(np.float32),
         trust=np.array(selection.trust, np.float32),
         lent=nothing_lent(len(dataset.genes)),

@@ -29,7 +29,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import CellModel, Edges, Pieces, Programmes, Roster, ScaleGrid, rewired, wiring
 
-FORMAT = 5
+FORMAT = 6
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
@@ -207,9 +207,10 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         control=gene,
         residual=np.zeros((n_training, n_genes), np.float32),
         carry_over=np.zeros((3, 3), np.float32),
-        compose=np.zeros(3, np.float32),
+        change=np.zeros((n_training, n_genes), np.float32),
+        compose=np.zeros(4, np.float32),
         trust=np.zeros(6, np.float32),
-        lent=_empty_lent(about, n_genes),
+        lent=_empty_lent(about),
         seen=calibration,
         late=calibration,
         later=calibration,
@@ -251,11 +252,10 @@ def _with_network(start: CellModel, sizes: dict[str, Any] | None, n_regulators: 
     return rewired(start, replace(mechanism, weight=jnp.zeros(len(edge)), edges=edges, programmes=programmes))
 
 
-def _empty_lent(about: dict[str, Any], n_genes: int) -> Lent:
-    n = about["lent"]
+def _empty_lent(about: dict[str, Any]) -> Lent:
+    n, n_genes = about["lent"], len(about["roster"]["genes"])
     return Lent(
         row=np.zeros(n["row"], int),
-        change=np.zeros((n["row"], n_genes), np.float32),
         likeness=np.zeros((len(about["kin"]), n["own"]), np.float32),
         own=np.zeros(n["own"], np.float32),
         response=np.zeros((n["response"], n_genes), np.float32),

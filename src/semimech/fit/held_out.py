@@ -12,12 +12,13 @@ from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration, calibrate
 from semimech.fit.compose import Seen, held_out_composites, merged, without_edits
+from semimech.fit.linear import LinearEffects
 from semimech.fit.pooling import best_shares
 from semimech.fit.problem import edited_genes
 
 Means = Float[np.ndarray, "condition gene"]
-LAW_ALONE = (1.0, 0.0)
-BETWEEN = (0.25, 1.0)  # nearer to the sum of the parts as they were measured than to the law of a combination
+LAW_ALONE = (1.0, 0.0, 0.0)
+BETWEEN = (0.25, 1.0, 0.5)  # nearer to the sum of the parts as they were measured than to the law of a combination
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,13 +31,14 @@ class Shares:
         At times between harvests, after the last when others were harvested as late, and after all: of the residual of unedited cells, of
         what goes beyond it, and of what the law says would still have changed since the last harvest, taken back.
     compose
-        Of what the law says beyond the sum of parts, of the residual of unedited cells, and of those of the parts.
+        Of what the law says beyond the sum of parts, of the residual of unedited cells, of those of the parts, and of what all conditions
+        that carry the edits say beyond that.
     widths
         Calibrations of ``seen``, ``late``, ``later`` and ``parts``, where there was something to calibrate on.
     """
 
     carry_over: Float[np.ndarray, "3 3"]
-    compose: Float[np.ndarray, 3]
+    compose: Float[np.ndarray, 4]
     widths: dict[str, Calibration]
 
 
@@ -60,7 +62,7 @@ def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list
 
     One holds out the last harvest of everything that was edited and harvested twice, so that nothing is as late. Another holds out the
     last harvest of every second course, of the others one between two harvests, and a third of the combinations whose parts
-    were seen alone (`held_out_composites`).
+    were seen alone, or whose edits otherwise (`held_out_composites`).
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def find_shares(
     predicted: Sequence[Means],
     predict: Sequence[Callable[[Sequence[Condition]], Means]],
     *,
-    untested: tuple[float, float],
+    untested: tuple[float, float, float],
 ) -> Shares:
     """Shares of corrections that help most on what was held out, and intervals of what was then predicted.
 
@@ -111,7 +113,8 @@ def find_shares(
     predict
         The same run for other conditions.
     untested
-        Where no combination could be held out: share of what the law says beyond the sum of parts, and of the residuals of parts.
+        Where no combination could be held out: share of what the law says beyond the sum of parts, of the residuals of parts, and of what
+        all conditions that carry the edits say beyond that.
     """
     kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "late", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
@@ -130,7 +133,7 @@ def find_shares(
     later = found.get("later", np.array([1.0, 0.0, 0.0]))
     late = found.get("late", later)
     between = np.append(found.get("seen", late[:2]), 0.0)
-    compose = found.get("parts", np.array([untested[0], between[0], untested[1]]))
+    compose = found.get("parts", np.array([untested[0], between[0], *untested[1:]]))
     return Shares(carry_over=np.stack([between, late, later]), compose=compose, widths=widths)
 
 
@@ -138,6 +141,18 @@ def seen_of(dataset: Dataset, residual: Means) -> Seen:
     """What a data set harvested, with residuals."""
     has_pool = dataset.system.is_stationary and dataset.is_stationary_control.any()
     return Seen(conditions=dataset.conditions, residual=residual, pool=dataset.control_mean() if has_pool else None)
+
+
+def linear_effects(dataset: Dataset) -> LinearEffects | None:
+    """What edits did in all conditions of a data set that carry them; ``None`` without unedited cells to compare with."""
+    if not dataset.is_control.any():
+        return None
+    return LinearEffects(seen_of(dataset, changes_of(dataset)), dataset.genes)
+
+
+def changes_of(dataset: Dataset) -> Means:
+    """Changes of all conditions against matched controls."""
+    return dataset.mean - np.stack([dataset.matched_control(condition) for condition in dataset.conditions])
 
 
 def shrunk(dataset: Dataset, residual: Means) -> Means:
@@ -178,10 +193,17 @@ def _collect(
 ) -> None:
     """Add what one run said of the conditions that it had not seen."""
     kept = np.flatnonzero(~out)
-    seen = seen_of(dataset.subset(kept), shrunk(dataset.subset(kept), (dataset.mean - means)[kept]))
+    trained = dataset.subset(kept)
+    seen = seen_of(trained, shrunk(trained, (dataset.mean - means)[kept]))
+    linear = linear_effects(trained)
     held = [(int(row), dataset.conditions[row]) for row in np.flatnonzero(out)]
     known = [(row, condition) for row, condition in held if seen.knows(condition)]
-    terms = {row: found for row, c in held if not seen.knows(c) and (found := seen.terms(c)) is not None}
+    changes = {row: linear.change(c) for row, c in held if not seen.knows(c)} if linear else {}
+    terms = {
+        row: found
+        for row, c in held
+        if not seen.knows(c) and (found := seen.told_terms(c, changes.get(row))) is not None
+    }
     controls = [merged(condition, without_edits) for _, condition in known]
     before = [seen.last(condition) for _, condition in known]
     asked = [*controls, *before, *(part for found in terms.values() for _, part in found)]
@@ -198,6 +220,6 @@ def _collect(
             kinds["seen"].add(row, means[row], steps)
     used = 2 * len(known)
     for row, found in terms.items():
-        made = seen.composition(found, by_law[used : used + len(found)])
+        made = seen.composition(found, by_law[used : used + len(found)], changes.get(row))
         used += len(found)
-        kinds["parts"].add(row, made.additive, [means[row] - made.additive, made.control, made.beyond])
+        kinds["parts"].add(row, made.additive, made.steps(means[row]))

@@ -35,9 +35,11 @@ class Fit(eqx.Module):
         For what was seen, at times between its harvests, after the last, and after the last of all that was edited: the share of the residual of unedited cells
         that is added, of what the residual of the edited ones has beyond it, and, after the last harvest, of what the law says
         would have changed since, taken back: all three at 1 are persistence.
+    change
+        Observed change of each training condition against matched controls.
     compose
-        For what was seen in parts only: the share of what the law says beyond their sum, of the residual of unedited cells, and of
-        those of the parts (`semimech.fit.compose`).
+        For what was seen in parts only: the share of what the law says beyond their sum, of the residual of unedited
+        cells, of those of the parts, and of what all conditions that carry the edits say beyond that (`semimech.fit.compose`).
     trust
         For edits that were not trained on: the share of the residual of unedited cells, how far the prediction goes from no edit
         to an edit of an unknown gene, and from there to its own, and how much of what is borrowed is added
@@ -53,7 +55,8 @@ class Fit(eqx.Module):
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
     carry_over: Float[np.ndarray, "3 3"]
-    compose: Float[np.ndarray, 3]
+    change: Float[np.ndarray, "condition gene"]
+    compose: Float[np.ndarray, 4]
     trust: Float[np.ndarray, 6]
     lent: Lent
     seen: Calibration

@@ -29,7 +29,8 @@ def borrowed_from(model: FittedModel, protocol: Protocol, gene: str | None = Non
         One row per edit of training, the largest share first: ``donor``, the edited gene; ``share`` of its measured change that is added to the
         prediction, after all that inner validation found; ``likeness``, the part of that share that is beyond those of the mean over
         edits, and negative for edits that are less like it than most; and ``contribution`` to the predicted mean of ``gene``, observed scale, NaN
-        without one, 0 for an edited gene itself. No row where every edit was trained on.
+        without one, 0 for an edited gene itself. No row where every edit was trained on. Where only some of several edits are unseen, the mean
+        is what all edits of those times have in common (`semimech.fit.linear`), of which equal shares of the donors are an approximation.
 
     Raises
     ------

@@ -47,7 +47,7 @@ class AbstractDynamics(eqx.Module):
 
 
 def own_production(
-    context: ContextArrays, log_transcript: Float[Array, ""], log_transcript_gene: Float[Array, "*n gene"]
+    context: ContextArrays, log_transcript: Float[Array, ""], log_transcript_gene: Float[Array, "*spread gene"]
 ) -> Float[Array, "*n gene"]:
     """Factor on a gene's own production by edits of itself.
 
