@@ -149,27 +149,31 @@ def sparse_step(torch: Torch | None, turns: int, *, n_genes: int = 5000, n_edges
     return speed_page.summary(found, "semimech, by edge", errors)
 
 
-def steady_states(turns: int) -> pd.DataFrame:
+def steady_states(torch: Torch | None, turns: int) -> pd.DataFrame:
     """64 knockouts of 256 genes once settled: by implicit gradient, and by integrating until as close to rest."""
-    settled = problem(256, 64, (), has_residual=False)
-    solver = ExponentialSolver(24.0, 4)
+    settled, solver = problem(256, 64, (), has_residual=False), ExponentialSolver(24.0, 4)
     reference = exact(problem(256, 64, (24.0 * 100,), has_residual=False))
-    close = error(states(settled, solver), reference)
-    days = 10
-    while days < 90:
+    ours = "semimech, settled"
+    errors = {ours: error(states(settled, solver), reference)}
+    for days in range(10, 95, 5):
         waited = problem(256, 64, (24.0 * days,), has_residual=False)
-        if error(states(waited, solver), reference) <= max(close, 1e-4):
+        left = error(states(waited, solver), reference)
+        if left <= max(errors[ours], 1e-4):
             break
-        days += 5
+    until = f"integrated for {days} days"
+    errors[f"semimech, {until}"] = left
     methods = {
-        "semimech, settled": timed(step(settled, solver)),
-        f"semimech, integrated for {days} days": timed(step(waited, solver)),
+        ours: timed(step(settled, solver)),
+        f"semimech, {until}": timed(step(waited, solver)),
+        f"Diffrax Tsit5, {until}": timed(with_diffrax(waited, 1, tolerance=1e-5)),
     }
-    errors = {
-        "semimech, settled": close,
-        f"semimech, integrated for {days} days": error(states(waited, solver), reference),
-    }
-    return speed_page.summary(in_turn(methods, turns=turns), "semimech, settled", errors)
+    if torch is not None:
+        torch.give("settled", torch_arrays(waited))
+        methods[f"torchdiffeq dopri5, {until}"] = torch.method("settled", "dopri5")
+    found = in_turn(methods, turns=turns)
+    if torch is not None:
+        errors[f"torchdiffeq dopri5, {until}"] = relative_error(waited, torch.states("settled", "dopri5"), reference)
+    return speed_page.summary(found, ours, errors)
 
 
 def growth(turns: int) -> pd.DataFrame:
@@ -250,7 +254,7 @@ def main() -> None:
         tables = {
             "Training step: 256 genes, 32 conditions, days 2 to 5": training_step(torch, options.turns),
             "Sparse network: 5,000 genes × 20 regulators, 256 conditions": sparse_step(torch, options.turns),
-            "Steady states: 64 conditions, 256 genes": steady_states(options.turns),
+            "Steady states: 64 conditions, 256 genes": steady_states(torch, options.turns),
         }
     curves = None if options.quick else growth(max(options.turns // 3, 3))
     machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), load {os.getloadavg()[1]:.1f} over five minutes"

@@ -155,7 +155,7 @@ def error(found: np.ndarray, reference: np.ndarray) -> float:
     return float(np.sqrt(np.mean((found - reference) ** 2)) / np.sqrt(np.mean((reference - 1.0) ** 2)))
 
 
-def with_diffrax(each: Problem, n_copies: int) -> Callable[[], tuple[jax.Array, CellModel]]:
+def with_diffrax(each: Problem, n_copies: int, *, tolerance: float = 1e-3) -> Callable[[], tuple[jax.Array, CellModel]]:
     """The same step as a user of Diffrax would write it: Tsit5, adaptive, its default adjoint, every cell its own row."""
     trained, fixed = split_trained(each.model)
     stage = each.plan.stages[0]
@@ -175,8 +175,8 @@ def with_diffrax(each: Problem, n_copies: int) -> Callable[[], tuple[jax.Array, 
                 dt0=None,
                 y0=jnp.ones(target.shape[1:]),
                 saveat=diffrax.SaveAt(ts=hours),
-                stepsize_controller=diffrax.PIDController(rtol=1e-3, atol=1e-3),
-                max_steps=512,
+                stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
+                max_steps=4096,
             )
             return jnp.mean((found.ys - target) ** 2)
 
