@@ -18,7 +18,7 @@ from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.problem import make_problem, make_roster
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Training
-from semimech.interpret import signed_edges
+from semimech.interpret import half_lives, signed_edges
 from semimech.model import (
     ExponentialSolver,
     PriorNetwork,
@@ -102,6 +102,7 @@ def test_a_network_of_edges_and_programmes_is_saved_and_shown_like_a_full_matrix
     found, expected = (model.predict_conditions(query).mean for model in models)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     pd.testing.assert_frame_equal(signed_edges(models[0]), signed_edges(models[1]), rtol=1e-3)
+    pd.testing.assert_frame_equal(half_lives(models[0]), half_lives(models[1]), rtol=1e-2)
     models[0].save(tmp_path / "model")
     again = load(tmp_path / "model")
     leaves = zip(jax.tree.leaves(models[0].fit), jax.tree.leaves(again.fit), strict=True)

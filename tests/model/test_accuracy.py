@@ -15,6 +15,7 @@ from semimech.model import (
     ExponentialSolver,
     MechanisticDynamics,
     ScaleGrid,
+    accuracy,
     accurate_solver,
     coupled,
     halving_error,
@@ -43,14 +44,17 @@ def test_halving_the_steps_tells_the_error(solver):
     assert told == pytest.approx(true, rel=0.5)
 
 
-def test_the_cheapest_integrator_that_keeps_the_error_is_chosen():
+def test_the_cheapest_integrator_that_keeps_the_error_is_chosen(monkeypatch):
+    assert [s.order / s.max_step for s in accuracy._TRIED] == sorted(s.order / s.max_step for s in accuracy._TRIED)
+    tried = [ExponentialSolver(24.0, 2), ExponentialSolver(12.0, 4), ExponentialSolver(6.0, 4)]
+    monkeypatch.setattr(accuracy, "_TRIED", tried)
     law = model(mechanistic(3))
     rough, fine = (accurate_solver(law, PLAN, error) for error in (0.1, 1e-3))
     evaluations = lambda solver: solver.order / solver.max_step
     assert evaluations(rough) < evaluations(fine)
     assert halving_error(law, PLAN, rough) <= 0.1
     assert halving_error(law, PLAN, fine) <= 1e-3
-    assert accurate_solver(law, PLAN, 0.0) == ExponentialSolver(1.0, 4)
+    assert accurate_solver(law, PLAN, 0.0) == ExponentialSolver(6.0, 4)
 
 
 def test_a_coupled_law_is_as_strong_as_a_law_at_rest_may_be():

@@ -21,6 +21,7 @@ from semimech.model import (
     ContextArrays,
     Plan,
     make_plan,
+    member_axis,
     run_plan,
     split_trained,
 )
@@ -76,7 +77,9 @@ def half_lives(model: FittedModel, *, within_fold: float = WITHIN_FOLD) -> pd.Da
     members = model.fit.members
     if members.dynamics.settling_hours is not None:
         return pd.DataFrame({name: [] for name in columns})
-    log_rate = np.log(np.asarray(eqx.filter_vmap(lambda law: law.decay())(members.dynamics), np.float64))
+    log_rate = np.log(
+        np.asarray(eqx.filter_vmap(lambda law: law.decay(), in_axes=member_axis)(members.dynamics), np.float64)
+    )
     hours = np.log(2.0) / np.exp(log_rate)
     typical = np.exp(np.log(hours).mean(axis=0))
     spread = np.exp(log_rate.std(axis=0, ddof=min(len(log_rate) - 1, 1)))

@@ -33,6 +33,7 @@ from semimech.model import (
     Roster,
     context_arrays,
     in_full,
+    member_axis,
     settle,
     split_trained,
 )
@@ -89,7 +90,7 @@ def difference(laws: CellModel, roster: Roster, solver: AbstractSolver, conditio
     condition
         What is done to the edited cells; doses resolved.
     """
-    rates = eqx.filter_vmap(lambda law: (law.natural_rate(), law.decay()))(laws.dynamics)
+    rates = eqx.filter_vmap(lambda law: (law.natural_rate(), law.decay()), in_axes=member_axis)(laws.dynamics)
     rate, decay = (np.asarray(each, np.float64) for each in rates)
     settling = laws.dynamics.settling_hours
     longest = _SETTLING_TIMES / float(rate.min()) if settling is None else settling

@@ -13,7 +13,7 @@ from semimech.model.dynamics import (
 from semimech.model.kinship import Kinship, likeness, neighbour_profile, read_complexes, read_embedding
 from semimech.model.least_action import LeastAction
 from semimech.model.measurement import MeasurementOperator, log_negative_binomial
-from semimech.model.model import CellModel, ScaleGrid, split_trained
+from semimech.model.model import CellModel, ScaleGrid, member_axis, split_trained
 from semimech.model.moments import implied_covariance, jacobian, lyapunov
 from semimech.model.network import Edges, Pieces, Programmes, make_edges
 from semimech.model.operator import Operator, Protocol, advance_members, protocol_steps
@@ -80,6 +80,7 @@ __all__ = [
     "make_edges",
     "harvest_times",
     "make_plan",
+    "member_axis",
     "merge_regulons",
     "neighbour_profile",
     "neural_map",

@@ -57,6 +57,11 @@ class CellModel(eqx.Module):
         return self.scale.to_observed(jnp.maximum(states, 0.0) * self.unit)
 
 
+def member_axis(leaf: object) -> int | None:
+    """The axis of ensemble members of a leaf, for ``equinox.filter_vmap``: the first of trained arrays; constants are shared."""
+    return 0 if isinstance(leaf, jax.Array) else None
+
+
 def split_trained(model: CellModel) -> tuple[CellModel, CellModel]:
     """The trained arrays of a model (those of JAX), and the rest (constants, which are NumPy arrays).
 
