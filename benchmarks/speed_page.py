@@ -91,12 +91,12 @@ def write(
 
 def _growth(curves: pd.DataFrame) -> list[str]:
     slopes = exponents(curves)
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     for what, rows in curves.groupby("what", sort=False):
         axes.loglog(rows["size"], 1e3 * rows["seconds"], "o-", label=f"{what}: exponent {slopes[what]:.2f}")
     axes.set_xlabel("size")
     axes.set_ylabel("step with gradient, ms")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(RESULTS / "speed.png", dpi=150)
     plt.close(figure)
