@@ -84,6 +84,7 @@ def write(
         curves.to_csv(RESULTS / "speed_growth.tsv", sep="\t", index=False)
     if (RESULTS / "speed_growth.tsv").exists():
         lines += _growth(pd.read_csv(RESULTS / "speed_growth.tsv", sep="\t"))
+        lines += [] if curves is not None else ["", "Growth is of an earlier run."]
     lines += _devices()
     (RESULTS / "speed.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

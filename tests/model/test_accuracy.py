@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
@@ -14,11 +15,13 @@ from semimech.model import (
     CellModel,
     ExponentialSolver,
     MechanisticDynamics,
+    Programmes,
     ScaleGrid,
     accuracy,
     accurate_solver,
     coupled,
     halving_error,
+    make_edges,
     make_plan,
     unwired_regulation,
     wiring,
@@ -64,3 +67,23 @@ def test_a_coupled_law_is_as_strong_as_a_law_at_rest_may_be():
     start = model(law((unwired_regulation(n_genes, n_genes, N_MEDIA), zeros, zeros)))
     weight = np.asarray(wiring(coupled(start, key=jax.random.key(0)).dynamics).weight)
     assert np.abs(np.linalg.eigvals(weight)).max() == pytest.approx(1.0, abs=0.15)
+
+
+def test_coupled_programmes_are_as_strong():
+    n_genes, n_programmes = 400, 60
+    zeros, key = jnp.zeros(n_genes), jax.random.key(1)
+    programmes = Programmes(
+        reading=jax.random.normal(key, (n_genes, n_programmes)) / np.sqrt(n_genes),
+        writing=jnp.zeros((n_genes, n_programmes)),
+    )
+    none = np.zeros(0, np.int64)
+    regulation = replace(
+        unwired_regulation(n_genes, n_genes, N_MEDIA),
+        weight=jnp.zeros(0),
+        edges=make_edges(none, none, n_genes=n_genes, n_regulators=n_genes),
+        programmes=programmes,
+    )
+    parts = lambda m: (m.regulation, m.log_degradation, m.log_transcript_gene)
+    law = eqx.tree_at(parts, mechanistic(0), (regulation, zeros, zeros))
+    full = np.asarray(wiring(coupled(model(law), key=jax.random.key(0)).dynamics).full())
+    assert np.abs(np.linalg.eigvals(full)).max() == pytest.approx(1.0, abs=0.3)

@@ -159,9 +159,8 @@ def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Fl
     found = []
     for each in runs:
         observed, drift = _predict(each, fixed, plan, solver, newton=False)
-        if (
-            float(drift) > _AT_REST and len(fixed.unit) <= _NEWTON_GENES
-        ):  # seldom: what finds rest then is compiled for it
+        # Seldom, so that the program that finds rest then is a second one.
+        if float(drift) > _AT_REST and len(fixed.unit) <= _NEWTON_GENES:
             observed, _ = _predict(each, fixed, plan, solver, newton=True)
         found.append(np.asarray(observed))
     return np.stack(found)

@@ -87,4 +87,9 @@ def coupled(start: CellModel, *, key: PRNGKeyArray) -> CellModel:
     shape, n_genes = mechanism.weight.shape, len(mechanism.bias)
     per_gene = max(mechanism.weight.size / n_genes, 1.0)
     weight = jax.random.normal(key, shape) / np.sqrt(per_gene)
-    return rewired(start, eqx.tree_at(lambda m: m.weight, mechanism, weight))
+    drawn = eqx.tree_at(lambda m: m.weight, mechanism, weight)
+    if drawn.programmes is not None:  # of k programmes, the matrix from reading to writing is a drawn one of k × k
+        wide = drawn.programmes.writing.shape
+        writing = jax.random.normal(jax.random.fold_in(key, 1), wide) / np.sqrt(wide[1])
+        drawn = eqx.tree_at(lambda m: m.programmes.writing, drawn, writing)
+    return rewired(start, drawn)
