@@ -32,7 +32,7 @@ from semimech.model import (
 )
 
 EDGES = pd.DataFrame({"source": ["G0", "G3", "G1"], "target": ["G1", "G4", "G2"]})
-PROGRAM = Program(strength="none", n_factors=0, config=QUICK)
+PROGRAM = Program(strength="none", config=QUICK)
 
 
 @pytest.fixture

@@ -281,6 +281,7 @@ def test_the_loss_is_the_sum_of_its_weighted_terms(four_genes):
         row=rows(four_genes, 0, 1),
         **{n: jnp.array(2.0) for n in ("steady_state", "sparsity", "decay", "residual")},
         tables=np.zeros(0),
+        factors=np.array(1),
     )
     total, terms = fitting_loss(model(law), given, four_genes, ones, solver=ExponentialSolver(), half_life_hours=8.0)
     assert float(total) == pytest.approx(sum(float(term) for term in terms.values()))

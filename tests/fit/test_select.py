@@ -21,6 +21,7 @@ from semimech.fit.candidates import (
     law_credit,
     run_weights,
     steady_state_candidates,
+    steady_state_neighbours,
     table_candidates,
 )
 from semimech.fit.pooling import Nested
@@ -132,13 +133,21 @@ def test_what_is_best_for_each_table_alone_is_tried_together_unless_it_was():
 
 def test_steady_state_losses_are_tried_at_the_best_sparsity_and_the_one_below(world):
     data = linear_data(world, control_moments=control_moments(np.eye(N_GENES)))
-    config = FitConfig(sparsities=(0.1, 0.2, 0.4), steady_state_weights=(1.0, 5.0), latent_factors=(0, 2))
+    config = FitConfig(sparsities=(0.1, 0.2, 0.4), steady_state_weights=(1.0, 3.0, 5.0), latent_factors=(0, 2))
     found = steady_state_candidates(config, data, Candidate(sparsity=0.4, decay=0.1))
     assert {(c.strength, c.n_factors, c.weight, c.sparsity, c.decay) for c in found} == {
-        ("moment", k, w, s, 0.1) for k in (0, 2) for w in (1.0, 5.0) for s in (0.4, 0.2)
+        ("moment", 2, 3.0, s, 0.1) for s in (0.4, 0.2)
     }
     lowest = steady_state_candidates(config, data, Candidate(sparsity=0.1))
     assert {c.sparsity for c in lowest} == {0.1}
+
+
+def test_weight_and_factors_of_the_best_steady_state_loss_are_varied_one_at_a_time():
+    config = FitConfig(steady_state_weights=(1.0, 3.0, 5.0), latent_factors=(0, 2))
+    best = Candidate(strength="moment", n_factors=2, weight=3.0, sparsity=0.2)
+    assert {(c.n_factors, c.weight) for c in steady_state_neighbours(config, best)} == {(2, 1.0), (2, 5.0), (0, 3.0)}
+    other = Candidate(strength="mean", weight=3.0)
+    assert {(c.n_factors, c.weight) for c in steady_state_neighbours(config, other)} == {(0, 1.0), (0, 5.0)}
 
 
 @pytest.mark.parametrize("strength", ["point", "mean"])

@@ -67,13 +67,14 @@ def test_the_noise_starts_at_the_variances_of_the_controls(world):
     covariance = np.diag(np.linspace(0.01, 0.5, len(UNIT)))
     data = linear_data(world, control_moments=control_moments(covariance))
     problem = make_problem(data, make_roster(data), None, seed=0)
-    noise = initial_noise(problem, 2, key=jax.random.key(0))
+    noise = initial_noise(problem, 2, 1, key=jax.random.key(0))
     np.testing.assert_allclose(np.exp(noise.log_intrinsic), np.diag(covariance), rtol=1e-5)
     np.testing.assert_allclose(np.log(2) / np.exp(noise.log_factor_rate), [24.0, 96.0], rtol=1e-5)
     assert noise.loading.shape == (len(UNIT), 2)
+    assert (np.asarray(noise.loading) != 0.0).any(axis=0).tolist() == [True, False]
 
 
 def test_without_second_moments_the_noise_starts_at_a_tenth(data):
-    noise = initial_noise(make_problem(data, make_roster(data), None, seed=0), 0, key=jax.random.key(0))
+    noise = initial_noise(make_problem(data, make_roster(data), None, seed=0), 0, 0, key=jax.random.key(0))
     np.testing.assert_allclose(np.exp(noise.log_intrinsic), 0.1, rtol=1e-5)
     assert noise.loading.shape == (len(UNIT), 0)

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_data import condition, dataset
-from small_fits import QUICK
+from small_fits import QUICK, UNIT, control_moments, linear_data
 
 from semimech._errors import ConfigError
+from semimech.data import Dataset
 from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.loss import Weights
 from semimech.fit.problem import make_problem, make_roster
@@ -20,13 +21,17 @@ from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled, 
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid, edge_penalty, split_trained
 
 N_STEPS = QUICK.n_steps
-PROGRAM = Program(strength="none", n_factors=0, config=QUICK)
+PROGRAM = Program(strength="none", config=QUICK)
 CANDIDATE = Candidate(sparsity=0.02)
 
 
 @pytest.fixture(scope="module")
 def training(data) -> Training:
     """The problem of the fit that other tests look at: the same shapes, so the same compiled program."""
+    return training_of(data)
+
+
+def training_of(data: Dataset) -> Training:
     roster = replace(make_roster(data), targets=("X", "Y"))
     problem = make_problem(data, roster, None, seed=0)
     scale = ScaleGrid(state=data.scale.state_grid.astype("f4"), observed=data.scale.observed_grid.astype("f4"))
@@ -61,12 +66,28 @@ def test_conditions_that_are_held_out_do_not_influence_the_fit(training):
 def test_runs_without_a_steady_state_loss_are_the_same_in_the_program_of_those_with_one(training):
     assert training.problem.controls is not None
     alone = run(training, weights(training))
-    for pull in (("mean", 0), ("point", 2)):
+    for pull in ("mean", "point"):
         shared = run(replace(training, pull=pull), weights(training))
         for leaf, other in zip(jax.tree.leaves(shared.model), jax.tree.leaves(alone.model), strict=True):
             np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(shared.history, alone.history, rtol=1e-4, atol=1e-5)
         assert (np.asarray(shared.noise.loading) == 0.0).all()
+
+
+def test_factors_that_a_run_is_not_to_have_load_on_no_gene(world):
+    data = linear_data(world, control_moments=control_moments(0.1 + 0.2 * np.eye(len(UNIT))))
+    training = training_of(data)
+    found = {}
+    for most, n_loaded in ((2, 0), (2, 1), (0, 0)):
+        config = replace(QUICK, latent_factors=(most,))
+        candidate = Candidate(strength="moment", n_factors=n_loaded, weight=1.0, sparsity=0.05)
+        given = run_weights(candidate, config, np.ones(len(data.conditions), np.float32), training.problem)
+        program = Program(strength="moment", config=config)
+        state = training.run(program, [given], [jax.random.key(0)], n_steps=30, label="test")
+        assert (np.asarray(state.noise.loading)[0] != 0.0).any(axis=0).tolist() == [i < n_loaded for i in range(most)]
+        found[most, n_loaded] = np.asarray(state.model.dynamics.regulation.weight)
+    np.testing.assert_allclose(found[2, 0], found[0, 0], rtol=1e-3, atol=1e-5)
+    assert np.abs(found[2, 1] - found[0, 0]).max() > 1e-3
 
 
 def test_forbidden_edges_stay_zero_and_allowed_ones_move(training):
@@ -180,7 +201,7 @@ def test_neural_weights_move_slower_and_drives_as_far_as_their_gene_reaches(data
     problem = make_problem(data, roster, None, seed=0)
     scale = ScaleGrid(state=np.array([0.0, 1.0]), observed=np.array([0.0, 1.0]))
     start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
-    noise = initial_noise(problem, 1, key=jax.random.key(0))
+    noise = initial_noise(problem, 1, 1, key=jax.random.key(0))
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), (split_trained(start)[0], noise))
     reach = jnp.linspace(0.5, 2.0, len(roster.genes))
     pace, _ = paces(stacked, split_trained(start)[1], reach)
@@ -234,7 +255,7 @@ def test_a_hundred_genes_that_answer_nothing_do_not_end_worse_than_no_change():
     start = initial_model(roster, problem.unit, scale, config, is_start_known=True, key=jax.random.key(0))
     training = Training(problem=problem, roster=roster, start=start, solver=ExponentialSolver(24.0))
     run_of = run_weights(Candidate(sparsity=0.01), config, np.ones(61, np.float32), problem)
-    program = Program(strength="none", n_factors=0, config=config)
+    program = Program(strength="none", config=config)
     state = training.run(program, [run_of], [jax.random.key(0)], n_steps=60, label="wide")
     loss = np.asarray(state.history)[0, :60, TERMS.index("data")]
     assert loss[-1] <= loss[0], loss[::5]

@@ -59,6 +59,7 @@ def run_weights(
         decay=np.array(candidate.decay, np.float32),
         residual=np.array(config.residual_weight, np.float32),
         tables=np.array(candidate.tables or (1.0,) * len(problem.known), np.float32),
+        factors=np.array(candidate.n_factors),
     )
 
 
@@ -98,51 +99,46 @@ def each_at_its_best(tried: Sequence[tuple[Candidate, float]], n_tables: int, be
 
 
 def steady_state_candidates(config: FitConfig, dataset: Dataset, best: Candidate) -> list[Candidate]:
-    """Steady-state losses to try, at the best sparsity and the one below it.
+    """Steady-state losses to try first: at the best sparsity and the one below it, with the (lower) middle weight and the most latent factors.
 
     Raises
     ------
     ConfigError
         If a strength was asked for by name that the data set does not allow.
     """
-    strength: AppliedStrength
-    if config.steady_state == "none":
+    strength = steady_state_strength(config, dataset)
+    if strength == "none":
         return []
-    if config.steady_state == "auto":
-        if dataset.control_moments is None or not dataset.system.is_stationary or len(dataset.genes) > MOST_GENES:
-            return []
-        strength = "moment"
-    else:
-        strength = config.steady_state
+    if config.steady_state != "auto":
         check_strength(dataset, strength)
     lower = [s for s in config.sparsities if s < best.sparsity and config.law == "semi-mechanistic"]
-    sparsities = [best.sparsity, *([max(lower)] if lower else [])]
-    factors = config.latent_factors if strength == "moment" else (0,)
-    return [
-        Candidate(strength=strength, n_factors=k, weight=w, sparsity=s, decay=best.decay, tables=best.tables)
-        for k in factors
-        for w in config.steady_state_weights
-        for s in sparsities
-    ]
+    first = replace(
+        best,
+        strength=strength,
+        n_factors=most_factors(config) if strength == "moment" else 0,
+        weight=sorted(config.steady_state_weights)[(len(config.steady_state_weights) - 1) // 2],
+    )
+    return [replace(first, sparsity=s) for s in (best.sparsity, *([max(lower)] if lower else []))]
 
 
-def steady_state_program(config: FitConfig, dataset: Dataset) -> tuple[AppliedStrength, int]:
-    """The program of the first steady-state loss to try, which runs without one share; without any, theirs alone."""
-    tried = steady_state_candidates(config, dataset, Candidate())
-    return program_of(tried[0]) if tried else ("none", 0)
+def steady_state_neighbours(config: FitConfig, best: Candidate) -> list[Candidate]:
+    """What differs from the best steady-state loss in its weight alone, or in its number of latent factors alone."""
+    weights = [replace(best, weight=w) for w in config.steady_state_weights if w != best.weight]
+    factors = config.latent_factors if best.strength == "moment" else ()
+    return weights + [replace(best, n_factors=int(k)) for k in factors if k != best.n_factors]
 
 
-def same_program(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates grouped by what must be compiled for them."""
-    groups: dict[tuple[AppliedStrength, int], list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(program_of(candidate), []).append(candidate)
-    return list(groups.values())
+def steady_state_strength(config: FitConfig, dataset: Dataset) -> AppliedStrength:
+    """The steady-state loss that some of the runs will have, if any."""
+    if config.steady_state != "auto":
+        return config.steady_state
+    can_be_tried = dataset.control_moments is not None and dataset.system.is_stationary
+    return "moment" if can_be_tried and len(dataset.genes) <= MOST_GENES else "none"
 
 
-def program_of(candidate: Candidate) -> tuple[AppliedStrength, int]:
-    """What of a candidate changes the compiled program."""
-    return candidate.strength, candidate.n_factors
+def most_factors(config: FitConfig) -> int:
+    """Slow latent factors that the compiled program has; a run may leave them without loadings."""
+    return int(max(config.latent_factors))
 
 
 def law_credit(candidate: Candidate, config: FitConfig, problem: Problem) -> float:

@@ -89,8 +89,8 @@ class FitConfig:
     residual_hidden: int = 0
     likelihood: Likelihood = "pseudobulk"
     steady_state: Strength = "auto"
-    steady_state_weights: tuple[float, ...] = (0.5,)
-    latent_factors: tuple[int, ...] = (2,)
+    steady_state_weights: tuple[float, ...] = (1.0, 4.0)
+    latent_factors: tuple[int, ...] = (0, 2)
     sparsities: tuple[float, ...] = (0.01, 0.1, 0.3)
     weight_decays: tuple[float, ...] = (0.01,)
     table_counts: tuple[float, ...] = (0.0, 1.0, 3.0)

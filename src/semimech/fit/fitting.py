@@ -19,10 +19,11 @@ from semimech.assumptions import Assumption
 from semimech.assumptions.catalogue import STATIONARY_CONTROLS
 from semimech.assumptions.diagnostics import Finding, audit_training, violation_note
 from semimech.data import Dataset
+from semimech.data.edited_moments import moments_with_edited_cells
 from semimech.experiment import Condition
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
 from semimech.fit.calibrate import calibrate
-from semimech.fit.candidates import run_weights, steady_state_program
+from semimech.fit.candidates import run_weights, steady_state_strength
 from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
@@ -96,6 +97,7 @@ def fit(
         raise DataError(f"{dataset.name}: {len(dataset.conditions)} conditions; a fit needs at least two")
     if config.steady_state != "auto":
         check_strength(dataset, config.steady_state)
+    dataset = replace(dataset, control_moments=moments_with_edited_cells(dataset, seed=config.seed))
     roster = make_roster(dataset)
     extra = {t for t in targets if t not in roster.regulators}
     roster = replace(roster, targets=tuple(sorted({*roster.targets, *extra})))
@@ -134,13 +136,13 @@ def fit(
         roster=roster,
         start=start,
         solver=solver,
-        pull=steady_state_program(config, dataset),
+        pull=steady_state_strength(config, dataset),
         checkpoint=folder,
         progress=progress,
     )
     selection = select(dataset, training, config, folds=folds, borrowed=borrowed, counts=counts, key=select_key)
     chosen = selection.chosen
-    program = Program(strength=chosen.strength, n_factors=chosen.n_factors, config=config)
+    program = Program(strength=chosen.strength, config=config)
     tests = held_out_tests(dataset, has_composites=config.pooling == "validated", seed=config.seed)
     shown = [*_reweighted_edits(dataset, config), *(~rows for rows in tests)]
     turns = [*islice(cycle(selection.averaged), config.n_members), *([chosen] * len(tests))]

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from semimech.fit.counts import count_term
 from semimech.fit.populations import energy_term
@@ -58,6 +58,8 @@ class Weights(eqx.Module):
         Weights of the terms.
     tables
         How often each soft table of known wiring counts.
+    factors
+        Slow latent factors of the ``moment`` strength that may load on genes, of those that the program has.
     """
 
     row: Float[Array | np.ndarray, " row"]
@@ -66,6 +68,7 @@ class Weights(eqx.Module):
     decay: Float[Array | np.ndarray, ""]
     residual: Float[Array | np.ndarray, ""]
     tables: Float[Array | np.ndarray, " table"]
+    factors: Int[Array | np.ndarray, ""]
 
 
 def data_term(predicted: Float[Array, "row gene"], problem: Problem, row: Float[Array, " row"]) -> Array:

@@ -16,10 +16,9 @@ from semimech.fit.candidates import (
     each_at_its_best,
     first_candidates,
     law_credit,
-    program_of,
     run_weights,
-    same_program,
     steady_state_candidates,
+    steady_state_neighbours,
     table_candidates,
 )
 from semimech.fit.config import FitConfig
@@ -130,9 +129,8 @@ class _Trial:
             for c in candidates
             for fold in folds
         ]
-        program = Program(strength=candidates[0].strength, n_factors=candidates[0].n_factors, config=self.config)
-        strength = program.strength + (f" with {program.n_factors} factors" if program.n_factors else "")
-        label = f"inner validation, {what or strength}"
+        program = Program(strength=candidates[0].strength, config=self.config)
+        label = f"inner validation, {what or program.strength}"
         keys = list(jax.random.split(key, len(folds))) * len(candidates)
         models = training.models(training.run(program, runs, keys, n_steps=self.config.validation_steps, label=label))
         shape = (len(candidates), len(folds), n, len(self.dataset.genes))
@@ -247,8 +245,11 @@ def select(
         outcomes += others
         best = min(outcomes, key=_mean_error)
     n_first = len(outcomes)
-    for group in same_program(steady_state_candidates(config, dataset, best.candidate)):
-        outcomes += trial.validate(group, key=key)
+    if tried := steady_state_candidates(config, dataset, best.candidate):
+        outcomes += trial.validate(tried, key=key)
+        leader = min(outcomes[n_first:], key=_mean_error)
+        if tried := steady_state_neighbours(config, leader.candidate):
+            outcomes += trial.validate(tried, key=key, what="weight and factors")
     losses = outcomes[n_first:]
     eligible = losses
     if config.steady_state in ("auto", "none"):
@@ -271,7 +272,7 @@ def _as_good(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
     for outcome in ranked[1:]:
         excess = outcome.errors - best.errors
         spread = excess.std(ddof=1) / np.sqrt(len(excess)) if len(excess) > 1 else 0.0
-        if program_of(outcome.candidate) == program_of(best.candidate) and excess.mean() <= max(
+        if outcome.candidate.strength == best.candidate.strength and excess.mean() <= max(
             spread, _TIE * best.errors.mean()
         ):
             found.append(outcome)

@@ -91,14 +91,14 @@ def redraw(model: CellModel, *, key: PRNGKeyArray) -> CellModel:
     return eqx.tree_at(lambda m: correction(m.dynamics).enter, model, enter)  # type: ignore[union-attr]
 
 
-def initial_noise(problem: Problem, n_factors: int, *, key: PRNGKeyArray) -> ControlNoise:
-    """Noise parameters of the ``moment`` strength: the controls' variances, and small loadings of slow factors."""
+def initial_noise(problem: Problem, n_factors: int, n_loaded: int, *, key: PRNGKeyArray) -> ControlNoise:
+    """Noise parameters of the ``moment`` strength: the controls' variances, and small loadings of the first of the slow factors."""
     n_genes = len(problem.unit)
     variance = np.full(n_genes, 0.1)
     if problem.controls is not None and problem.controls.covariance.size:
         variance = np.maximum(np.diagonal(problem.controls.covariance), 1e-4)
     return ControlNoise(
         log_intrinsic=jnp.asarray(np.log(variance), jnp.float32),
-        loading=0.1 * jax.random.normal(key, (n_genes, n_factors)),
+        loading=0.1 * jax.random.normal(key, (n_genes, n_factors)) * (jnp.arange(n_factors) < n_loaded),
         log_factor_rate=jnp.log(jnp.log(2.0) / jnp.linspace(24.0, 96.0, n_factors)),
     )

@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from semimech.fit.archive import read_leaves, write_leaves
+from semimech.fit.candidates import most_factors
 from semimech.fit.config import FitConfig
 from semimech.fit.devices import shared_out
 from semimech.fit.loss import ControlNoise, Weights, fitting_loss, in_form_of, steady_state_term, with_tables
@@ -41,14 +42,11 @@ class Program:
     ----------
     strength
         Steady-state loss.
-    n_factors
-        Slow latent factors of the ``moment`` strength.
     config
         Settings.
     """
 
     strength: AppliedStrength
-    n_factors: int
     config: FitConfig
 
 
@@ -78,7 +76,7 @@ class Training:
     solver
         How to integrate.
     pull
-        Steady-state loss, and its number of slow factors, that some of the runs will have: those without share its compiled program.
+        Steady-state loss that some of the runs will have: those without share its compiled program.
     checkpoint
         Folder for checkpoints; a set of runs that finds its own goes on from there.
     progress
@@ -89,7 +87,7 @@ class Training:
     roster: Roster
     start: CellModel
     solver: AbstractSolver
-    pull: tuple[AppliedStrength, int] = ("none", 0)
+    pull: AppliedStrength = "none"
     checkpoint: Path | None = None
     progress: Progress | None = None
 
@@ -114,13 +112,14 @@ class Training:
         groups = [list(range(i, min(i + _AT_ONCE, len(runs)))) for i in range(0, len(runs), _AT_ONCE)]
         _, fixed = split_trained(self.start)
         is_pulled = program.strength != "none"
-        compiled = _compiled(program if is_pulled else replace(program, strength=self.pull[0], n_factors=self.pull[1]))
+        compiled = _compiled(program if is_pulled else replace(program, strength=self.pull))
         problem, finished = shared_out(in_form_of(self.problem, self.start), program.config.devices), []
         for number, group in enumerate(groups):
             padded = [*group, *[group[-1]] * (_AT_ONCE - len(group))]
             weights = _stacked([runs[i] for i in padded])
             longest = max(n_steps, *_planned_steps(program.config))
-            state = _begin(problem, self.start, compiled, [keys[i] for i in padded], longest, is_pulled=is_pulled)
+            factors = [int(runs[i].factors) for i in padded]
+            state = _begin(problem, self.start, compiled, [keys[i] for i in padded], longest, factors=factors)
             file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
             if file is not None and file.exists():
                 state = read_leaves(file, state)
@@ -146,7 +145,11 @@ class Training:
 def _compiled(program: Program) -> Program:
     """The program without the settings that do not enter it, so that fits that differ only in those share it."""
     config = program.config
-    settings = FitConfig(learning_rate=config.learning_rate, half_life_hours=config.half_life_hours)
+    settings = FitConfig(
+        learning_rate=config.learning_rate,
+        half_life_hours=config.half_life_hours,
+        latent_factors=(most_factors(config) if program.strength == "moment" else 0,),
+    )
     return replace(program, config=settings)
 
 
@@ -188,16 +191,14 @@ def _begin(
     keys: Sequence[PRNGKeyArray],
     n_steps: int,
     *,
-    is_pulled: bool,
+    factors: Sequence[int],
 ) -> TrainState:
-    """Stacked starts of runs; without a steady-state loss the factors, which nothing drives, load on no gene."""
+    """Stacked starts of runs with some of the program's factors each; others load on no gene, and stay so, as covariances are squares of loadings."""
     states = []
-    for key in keys:
+    for key, n_loaded in zip(keys, factors, strict=True):
         model_key, noise_key = jax.random.split(key)
         trained, _ = split_trained(redraw(start, key=model_key))
-        noise = initial_noise(problem, program.n_factors, key=noise_key)
-        if not is_pulled:
-            noise = eqx.tree_at(lambda n: n.loading, noise, jnp.zeros_like(noise.loading))
+        noise = initial_noise(problem, most_factors(program.config), n_loaded, key=noise_key)
         flat = ravel_pytree((trained, noise))[0]
         optimiser = optax.scale_by_adam().init(flat)
         history = np.full((n_steps, len(TERMS)), np.nan, np.float32)
