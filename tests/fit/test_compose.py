@@ -244,11 +244,15 @@ def test_shares_after_the_last_harvest_of_a_course_are_those_of_courses_that_oth
     assert set(shares.widths) == {"late", "later"}
 
 
-@pytest.mark.parametrize(("untested", "compose"), [(LAW_ALONE, [1.0, 1.0, 0.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0, 0.5])])
-def test_where_no_combination_was_held_out_it_stands_between_the_law_and_the_sum_of_its_parts(untested, compose):
+@pytest.mark.parametrize(
+    ("untested", "compose", "carried"),
+    [(LAW_ALONE, [1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0, 0.5], [1.0, 1.0, 0.5])],
+)
+def test_where_nothing_was_held_out_predictions_stand_between_the_law_and_what_was_measured(untested, compose, carried):
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, [], [], [], untested=untested)
-    assert shares.carry_over.tolist() == [[1.0, 0.0, 0.0]] * 3 and shares.compose.tolist() == compose
+    assert shares.carry_over[1:].tolist() == [carried] * 2 and shares.compose.tolist() == compose
+    assert shares.carry_over[0].tolist() == [*carried[:2], 0.0]
     assert not shares.widths
 
 

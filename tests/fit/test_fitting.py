@@ -237,6 +237,18 @@ def test_one_edited_gene_is_validated_on_its_times_and_controls_alone_can_be_fit
     np.testing.assert_allclose(none.predict_conditions(controls).mean, np.stack([UNIT] * 3), rtol=1e-4)
 
 
+def test_after_a_single_harvest_half_of_what_the_law_says_of_the_time_since_is_added_to_what_was_measured(world):
+    before, after = asked("G0", 24.0), asked("G0", 48.0)
+    conditions = [asked(name, 24.0) for name in ("control", "G0", "G1", "G2")]
+    model = fit(linear_data(world, conditions=conditions), QUICK, targets=("X", "Y"))
+    first = model.fit.residual[1]
+    by_law = model.by_law([before, after])
+    found = model.predict_conditions([after]).mean[0]
+    # with one harvest of unedited cells their residual is the same at all times
+    np.testing.assert_allclose(found, 0.5 * (by_law[0] + by_law[1]) + first, rtol=1e-5, atol=1e-6)
+    assert np.abs(by_law[1] - by_law[0]).max() > 0.1
+
+
 def test_a_fit_that_is_refused_is_refused_before_anything_is_fitted(data):
     with pytest.raises(ConfigError):
         fit(data, replace(QUICK, steady_state="moment"), progress=lambda *done: pytest.fail(f"fitted {done}"))

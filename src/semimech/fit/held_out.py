@@ -17,8 +17,27 @@ from semimech.fit.pooling import best_shares
 from semimech.fit.problem import edited_genes
 
 Means = Float[np.ndarray, "condition gene"]
-LAW_ALONE = (1.0, 0.0, 0.0)
-BETWEEN = (0.25, 1.0, 0.5)  # nearer to the sum of the parts as they were measured than to the law of a combination
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untested:
+    """Shares where nothing was held out that could tell them.
+
+    Parameters
+    ----------
+    later
+        After the last harvest: of the residual of unedited cells, of what goes beyond it, and of the law's change since, taken back.
+    parts
+        Of what the law says beyond the sum of parts, of the residuals of parts, and of what all conditions that carry the edits say.
+    """
+
+    later: tuple[float, float, float]
+    parts: tuple[float, float, float]
+
+
+LAW_ALONE = Untested(later=(1.0, 0.0, 0.0), parts=(1.0, 0.0, 0.0))
+BETWEEN = Untested(later=(1.0, 1.0, 0.5), parts=(0.25, 1.0, 0.5))
+"""From what was measured, half of the law's change since; and nearer to the sum of measured parts than to the law of a combination."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +117,7 @@ def find_shares(
     predicted: Sequence[Means],
     predict: Sequence[Callable[[Sequence[Condition]], Means]],
     *,
-    untested: tuple[float, float, float],
+    untested: Untested,
 ) -> Shares:
     """Shares of corrections that help most on what was held out, and intervals of what was then predicted.
 
@@ -113,8 +132,7 @@ def find_shares(
     predict
         The same run for other conditions.
     untested
-        Where no combination could be held out: share of what the law says beyond the sum of parts, of the residuals of parts, and of what
-        all conditions that carry the edits say beyond that.
+        Shares where no last harvest, or no combination, could be held out.
     """
     kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "late", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
@@ -130,10 +148,10 @@ def find_shares(
         corrected = start + np.einsum("s,csg->cg", shares, steps)
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
-    later = found.get("later", np.array([1.0, 0.0, 0.0]))
+    later = found.get("later", np.array(untested.later))
     late = found.get("late", later)
     between = np.append(found.get("seen", late[:2]), 0.0)
-    compose = found.get("parts", np.array([untested[0], between[0], *untested[1:]]))
+    compose = found.get("parts", np.array([untested.parts[0], between[0], *untested.parts[1:]]))
     return Shares(carry_over=np.stack([between, late, later]), compose=compose, widths=widths)
 
 
