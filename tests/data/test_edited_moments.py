@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from tests.small_data import condition, dataset
 
 from semimech.data import Cells, ControlMoments, Dataset
 from semimech.data.edited_moments import moments_with_edited_cells
-from tests.small_data import condition, dataset
 
 N_GENES, N_EDITS, N_CELLS = 12, 10, 200
 LEVEL = np.linspace(1.0, 5.0, N_GENES)
