@@ -25,7 +25,18 @@ TREATMENTS: Mapping[str, Mapping[str, Any]] = {
     "point": {"steady_state": "point", "steady_state_weights": (1.0, 10.0, 100.0)},
     "mean": {"steady_state": "mean", "steady_state_weights": (1.0, 10.0, 100.0)},
     "moment": {"steady_state": "moment", "steady_state_weights": (0.25, 0.5, 1.0), "latent_factors": (2,)},
-    "default": {"pooling": "validated"},
+    "default": {
+        name: getattr(FitConfig(), name)
+        for name in (
+            "pooling",
+            "steady_state_weights",
+            "latent_factors",
+            "sparsities",
+            "n_steps",
+            "validation_steps",
+            "checkpoint_every",
+        )
+    },
 }
 
 
@@ -39,7 +50,7 @@ class Arm:
         ``"neural"`` or ``"semi-mechanistic"``.
     treatment
         A key of `TREATMENTS`, or ``"auto"``: whichever of ``none`` and ``moment`` inner validation finds better.
-        ``"default"`` is what the package does when nothing is asked: ``auto`` with pooling.
+        ``"default"`` is what the package does when nothing is asked: ``auto`` with pooling, its own candidates and its own number of steps.
     wiring
         ``""`` without a prior network, else how it is used: ``"soft"`` or ``"mask"``.
     """
