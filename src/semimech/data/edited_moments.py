@@ -15,6 +15,7 @@ from semimech.data.moments import MAX_MOMENT_CELLS
 _BLOCK = 4096
 _LEAST_LEVEL = 0.3
 _FEWEST_PAIRS = 10
+_MOST_GENES = 2000  # with more, products over all pairs of genes cost more than they tell
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,10 +54,10 @@ def moments_with_edited_cells(dataset: Dataset, *, seed: int = 0) -> ControlMome
     Returns
     -------
     ControlMoments or None
-        ``None`` where those of unedited cells are unknown; as they are where there are no single edited cells, or few genes.
+        ``None`` where those of unedited cells are unknown; as they are where there are no single edited cells, few genes, or more than 2,000.
     """
     moments, cells = dataset.control_moments, dataset.cells
-    if moments is None or cells is None:
+    if moments is None or cells is None or len(dataset.genes) > _MOST_GENES:
         return moments
     lends = np.array(
         [
