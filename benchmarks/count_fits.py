@@ -2,6 +2,8 @@
 
 ``python -m benchmarks.count_fits --worlds 3`` writes ``results/count_fits.tsv``, which `benchmarks.counts` puts into its page. Each fit is
 scored on observed means and on logarithms of states, in screens with batch effects and without: what decides which likelihood wins.
+``python -m benchmarks.count_fits --estimates`` writes ``results/count_estimates.tsv``: how far measured log fold changes are from the truth,
+by the law of counts and by means of log1p, without any fit.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import pandas as pd
 
 from semimech import FitConfig, fit
 from semimech.data import Dataset, dataset_from_anndata
+from semimech.data.count_law import count_law
 from semimech.experiment import Edit
 from semimech.simulate import Measurement, ScreenDesign, WorldRecipe, random_world, screen_experiments, simulate_screen
 
@@ -99,10 +102,33 @@ def score(number: int, depth: float, batch_spread: float, likelihood: str) -> li
     return [common | row for row in rows]
 
 
+def estimates(number: int, depth: float) -> list[dict[str, object]]:
+    """Mean squared error of measured log fold changes of other genes: 60 cells per condition against 1,500, no batch effects."""
+
+    def by_counts(data: Dataset) -> np.ndarray:
+        expression = count_law(data).expression
+        return np.log(expression + 0.02 * float(np.median(expression[data.is_control])))
+
+    data, truth = screens(number, depth, 0.0)
+    order = [truth.index[c] for c in data.conditions]
+    other = np.array([[bool(c.edits) and c.edits[0].gene != gene for gene in data.genes] for c in data.conditions])
+    rows = []
+    for name, estimate in (("counts", by_counts), ("means", lambda data: logs(data, data.mean))):
+        change = [v - v[d.is_control].mean(axis=0) for d in (data, truth) for v in (estimate(d),)]
+        error = float(((change[0] - change[1][order])[other] ** 2).mean())
+        rows.append({"world": number, "depth": depth, "estimate": name, "error": error})
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--worlds", type=int, default=3)
+    parser.add_argument("--estimates", action="store_true")
     arguments = parser.parse_args()
+    if arguments.estimates:
+        found = [row for n in range(arguments.worlds) for depth in DEPTHS for row in estimates(n, depth)]
+        pd.DataFrame(found).to_csv(RESULTS / "count_estimates.tsv", sep="\t", index=False, float_format="%.5g")
+        return
     file, rows = RESULTS / "count_fits.tsv", []
     for number, batch_spread, depth, likelihood in itertools.product(
         range(arguments.worlds), BATCH_SPREADS, DEPTHS, LIKELIHOODS

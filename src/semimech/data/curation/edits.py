@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from semimech.data.batch_effect import MIN_CONTROLS
-from semimech.data.curation.shifts import strata, threshold
+from semimech.data.curation.shifts import references, strata, threshold
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
 
@@ -19,7 +19,7 @@ FEW_CELLS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class OnTarget:
-    """Expression of the edited gene in one condition, as a multiple of that in controls of the same batches.
+    """Expression of the edited gene in one condition, as a multiple of that in its references of the same batches.
 
     Parameters
     ----------
@@ -55,11 +55,10 @@ def on_target_effects(screen: Screen) -> tuple[OnTarget, ...]:
             key = (edit.gene, edit.kind, condition.medium)
             if key not in last or condition.hours > conditions[last[key]].hours:
                 last[key] = i
-    is_control = screen.is_control
-    n_controls = np.bincount(stratum[is_control], minlength=int(stratum.max()) + 1)
-    found = []
+    of, found = references(screen), []
     for i in last.values():
-        edit = conditions[i].edits[0]
+        edit, is_control = conditions[i].edits[0], of(i)
+        n_controls = np.bincount(stratum[is_control], minlength=int(stratum.max()) + 1)
         rows = np.flatnonzero((screen.annotation.condition == i) & (n_controls[stratum] >= MIN_CONTROLS))
         if len(rows) < FEW_CELLS:
             continue
