@@ -11,6 +11,7 @@ from semimech.design.curves import learning_curves
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
+from semimech.design.guides import guide_component, guide_components
 from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
@@ -67,6 +68,8 @@ __all__ = [
     "estimate_effects",
     "gain_of_controls",
     "groups_of",
+    "guide_component",
+    "guide_components",
     "in_silico_screen",
     "is_connected",
     "layout_of",

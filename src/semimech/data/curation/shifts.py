@@ -95,7 +95,7 @@ def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts
     n_strata, n_conditions = int(stratum.max()) + 1, len(screen.annotation.conditions)
     shift, error = np.full(n_conditions, np.nan), np.full(n_conditions, np.nan)
     of, others, spreads = references(screen), None, []
-    for c in np.flatnonzero([not c.is_control for c in screen.annotation.conditions]):
+    for c in (i for i, each in enumerate(screen.annotation.conditions) if not each.is_control):
         if others is not of(c):
             others = of(c)
             rows = others & known
