@@ -12,6 +12,7 @@ from semimech.design.effects import ByEstimator, effect_variance, estimate_effec
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
 from semimech.design.guides import guide_component, guide_components
+from semimech.design.harvest import Response, best_harvest, earliest_harvest, half_life_harvests, harvest_table
 from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
@@ -27,6 +28,11 @@ from semimech.design.totals import Yields
 from semimech.design.value import Saving, edits_needed, saving
 
 __all__ = [
+    "Response",
+    "best_harvest",
+    "earliest_harvest",
+    "half_life_harvests",
+    "harvest_table",
     "FORMULA",
     "LEVERS",
     "STRATEGIES",
