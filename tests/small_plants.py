@@ -80,7 +80,7 @@ def relabel(data: ad.AnnData, column: str, values: np.ndarray) -> ad.AnnData:
 
 
 def borrow(data: ad.AnnData, taken: np.ndarray, *, of: str = "control", genes: object = slice(None)) -> ad.AnnData:
-    """Give cells the counts of cells of the same day and batch that carry another edit."""
+    """Give cells the counts of cells of the same day and batch that carry another edit, all but a few of each, so that none is a copy."""
     if not len(taken):
         raise LookupError("no cells to change")
     rng = np.random.default_rng(7)
@@ -89,7 +89,8 @@ def borrow(data: ad.AnnData, taken: np.ndarray, *, of: str = "control", genes: o
         old = counts.copy()
         for row in taken:
             place = data.obs.iloc[row]
-            counts[row, genes] = old[rng.choice(rows(data, of, day=place["day"], batch=place["batch"])), genes]
+            lender = rng.choice(rows(data, of, day=place["day"], batch=place["batch"]))
+            counts[row, genes] = rng.binomial(old[lender, genes].astype(int), 0.97)
 
     return recount(data, change)
 
