@@ -206,7 +206,8 @@ def rare(data: ad.AnnData) -> ad.AnnData:
 
 
 def dying_out(data: ad.AnnData) -> ad.AnnData:
-    return without(data, rows(data, edits(data)[1], day=last_day(data))[25:])
+    taken = rows(data, edits(data)[1], day=last_day(data))
+    return without(data, taken[len(taken) // 5 :])
 
 
 def moving_controls(data: ad.AnnData) -> ad.AnnData:

@@ -25,6 +25,8 @@ MIN_MOVED = 0.2
 """Least share of edited cells that must stand apart, beyond that of unedited ones."""
 MIN_DISTANCE = 3.0
 """Least distance of edited cells from unedited ones, in standard deviations of cells, at which they can be told apart."""
+KNOWN = 0.025
+"""Ambiguity up to which the share of these very cells is known to 5 points: its interval of two standard errors."""
 
 Key = TypeVar("Key", int, str)
 
@@ -63,6 +65,11 @@ class Escapers:
     skewness: float = 0.0
     weight: float = 1.0
     probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def is_known_to_5_points(self) -> bool:
+        """Whether the estimate itself says that the share of these cells is known to 5 points; else its error says how well."""
+        return bool(self.ambiguity <= KNOWN)
 
 
 def escaper_share(
@@ -237,7 +244,8 @@ def check_escapers(screen: Screen) -> Iterable[CheckFinding]:
         if e.share - 2 * e.standard_error > ESCAPED
     ]
     shares = [e.share for e in found.values()]
-    said = f"of {len(found)} edits that can be told, {np.median(shares):.0%} of cells look unedited (median)"
+    n_known = sum(e.is_known_to_5_points for e in found.values())
+    said = f"of {len(found)} edits that can be told ({n_known} to 5 points), {np.median(shares):.0%} of cells look unedited (median)"
     if not many:
         yield passed(name, f"{said}, {max(shares):.0%} at most")
         return
