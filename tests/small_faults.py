@@ -10,6 +10,7 @@ import anndata as ad
 import jax
 import numpy as np
 import small_plants as plants
+import small_renames as renames
 
 from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE
 from semimech.experiment import Edit
@@ -154,15 +155,15 @@ FAULTS = (
         severity="fail",
         stage=4,
     ),
-    Fault(name="a gene name twice", check="gene names", plant=plants.twice, severity="fail", stage=2),
+    Fault(name="a gene name twice", check="gene names", plant=renames.twice, severity="fail", stage=2),
     Fault(
         name="identifiers of two kinds",
         check="gene identifiers",
-        plant=plants.renamed(lambda i, g: plants.identifier(i, g) if i % 3 == 0 else g),
+        plant=renames.renamed(lambda i, g: renames.identifier(i, g) if i % 3 == 0 else g),
         stage=2,
     ),
-    Fault(name="genes that became dates", check="gene identifiers", plant=plants.dated, stage=2),
-    Fault(name="edits by symbol, genes by identifier", check="names of edits", plant=plants.ensembl, stage=0),
+    Fault(name="genes that became dates", check="gene identifiers", plant=renames.dated, stage=2),
+    Fault(name="edits by symbol, genes by identifier", check="names of edits", plant=renames.ensembl, stage=0),
     Fault(name="an edit of an unknown gene", check="targets", plant=plants.unknown),
     Fault(
         name="days read as hours", check="duration", plant=lambda d: d, keys=(("time_unit", "hours"), ("time_key", "t"))

@@ -11,9 +11,6 @@ import scipy.sparse as sp
 
 from semimech.data.curation.mitochondrial_genes import is_mitochondrial
 
-_MITOCHONDRIAL = "198888 198763 198840 198886 198786 198695".split()
-"""Ensembl's numbers of MT-ND1 to MT-ND6."""
-
 
 def edits(data: ad.AnnData) -> list[str]:
     """Edited genes, the one that moves cells farthest first."""
@@ -214,40 +211,6 @@ def moving_controls(data: ad.AnnData) -> ad.AnnData:
     return scaled(lambda d: list(d.var_names[20:50]), 1.6, lambda d: rows(d, "control", day=last_day(d)))(data)
 
 
-def renamed(rename: Callable[[int, str], str], *, with_edits: bool = False) -> Callable[[ad.AnnData], ad.AnnData]:
-    def plant(data: ad.AnnData) -> ad.AnnData:
-        fixed = set() if with_edits else set(edits(data))
-        names = [g if g in fixed else rename(i, g) for i, g in enumerate(data.var_names)]
-        if names == list(data.var_names):
-            raise LookupError("no gene to rename")
-        data.var_names = names
-        return data
-
-    return plant
-
-
-def twice(data: ad.AnnData) -> ad.AnnData:
-    """Six genes under one name."""
-    names, columns = data.var_names.to_numpy(dtype=object).copy(), rarest(data)
-    names[columns] = names[columns[0]]
-    data.var_names = list(names)
-    return data
-
-
-def dated(data: ad.AnnData) -> ad.AnnData:
-    names = data.var_names.to_numpy(dtype=object).copy()
-    names[rarest(data)[0]] = "1-Mar"
-    data.var_names = list(names)
-    return data
-
-
-def identifier(number: int, gene: str) -> str:
-    """An Ensembl identifier: the gene's own if it is mitochondrial, else a made-up one."""
-    if gene.startswith("MT-ND"):
-        return f"ENSG{int(_MITOCHONDRIAL[int(gene[5:]) - 1]):011d}"
-    return f"ENSG{number:011d}"
-
-
 def stored(map_: Callable[[np.ndarray], np.ndarray]) -> Callable[[ad.AnnData], ad.AnnData]:
     """Normalised to 10⁴ per cell and mapped; a cell without counts stays one, as in scanpy."""
 
@@ -303,11 +266,6 @@ def unlabelled(data: ad.AnnData) -> ad.AnnData:
 def unknown(data: ad.AnnData) -> ad.AnnData:
     edit = edits(data)[1]
     return relabel(data, "perturbation", data.obs["perturbation"].astype(str).replace(edit, "XYZ9").to_numpy())
-
-
-def ensembl(data: ad.AnnData) -> ad.AnnData:
-    data.var_names = [identifier(i, g) for i, g in enumerate(data.var_names)]
-    return data
 
 
 def doses(data: ad.AnnData) -> ad.AnnData:
