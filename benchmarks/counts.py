@@ -17,6 +17,7 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import nbinom, norm, poisson
 
+from benchmarks.count_fits_page import fits_page
 from benchmarks.design_errors import markdown
 from benchmarks.sets import shared_data
 from semimech.data import Dataset, dataset_from_anndata
@@ -189,29 +190,6 @@ def strongest(data: Dataset) -> pd.Series:
     return pd.Series(np.sqrt(np.maximum(squared.sum(axis=1), 0)), index=names).sort_values(ascending=False)
 
 
-def fits_table() -> str:
-    """Mean error of fits by depth, and in how many worlds the fit on counts is better."""
-    file = RESULTS / "count_fits.tsv"
-    if not file.exists():
-        return "Not run."
-    table = pd.read_csv(file, sep="\t")
-    rows = []
-    for (depth, task, what), each in table[table["what"] != "measured"].groupby(["depth", "task", "what"], sort=False):
-        wide = each.pivot_table(index="world", columns="likelihood", values="error").dropna()
-        rows.append(
-            {
-                "depth": depth,
-                "task": task,
-                "of": what,
-                "pseudobulk": wide["pseudobulk"].mean(),
-                "counts": wide["counts"].mean(),
-                "counts better in": f"{int((wide['counts'] < wide['pseudobulk']).sum())} of {len(wide)}",
-                "winner": "counts" if wide["counts"].mean() < wide["pseudobulk"].mean() else "pseudobulk",
-            }
-        )
-    return markdown(pd.DataFrame(rows).sort_values(["of", "task", "depth"]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
@@ -270,16 +248,7 @@ A fifth of the cells at random, {options.seeds} splits.
 
 {papalexi}
 
-## A fit on counts against a fit on pseudobulks
-
-Simulated screens: 30 genes, 10 CRISPRi edits, three days, 60 cells per condition, 300 controls, three batches (factors with a spread of 0.2), dispersion 0.3. Squared error against the same conditions in
-1,500 cells without batch effects, edited genes left out, relative to that of no change. Three edits are held out whole
-(*unseen edit*), three on their last day (*later day*).
-
-The law is better fitted on counts below some thousand UMI per cell, on pseudobulks above; after pooling and residuals little of that is left for unseen edits. A reason that was
-not tested: the score is of log1p means, which the loss on pseudobulks minimises as such, while deviances weigh a gene by its fold changes.
-
-{fits_table()}
+{fits_page()}
 """
     RESULTS.joinpath("counts.md").write_text(page, encoding="utf-8")
     print(page)

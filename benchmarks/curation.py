@@ -1,6 +1,6 @@
 """How many planted faults `semimech check` names, alone and in pairs, and how often it alarms on clean screens.
 
-``python -m benchmarks.curation --first-seed 100 --pairs 630 --cache pairs.tsv`` writes ``results/curation.md``.
+``python -m benchmarks.curation --first-seed 600 --clean 40 --pairs 630 --cache pairs.tsv`` writes ``results/curation.md``.
 
 Pairs are kept in the file of ``--cache`` as they are done, and not done again.
 """
@@ -20,18 +20,22 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from small_faults import FAULTS, KEYS, Fault, clean, plant
+from small_faults import FAULTS, HIDDEN, KEYS, Fault, clean, plant
 
 from semimech.data import check
 
 RESULTS = Path(__file__).resolve().parent / "results"
-WORDS = """On 2026-11-27 pairs were run once (1,112 of 1,254 named), what was missed was mended, and the 139 pairs with a miss were run again: so the pairs are no longer new to the checks, while the clean
-screens are. Dying cells had been planted by a factor that left 8 % of cells above the criterion of 10 % on this seed, and are planted by their share since. What is still missed lies behind what leaves nothing to look at: values that
-are no numbers or fractions beside another fault of values; no controls, with which edits cannot be compared; a day per batch, after which times share no controls; genes whose names no edit matches; labels exchanged between edits, beside faults of their guides. The one alarm on a clean screen is one of
-90 tests of guides whose gamma p-value is 7e-5, and none of 6,000 further permutations goes as far: the law of the test holds, the draw is rare.
+WORDS = """Seeds 600 to 639 were new to the checks and to the planters: criteria were set on seeds below 100, and what is mended here was seen on seeds 100 and 500. No alarm in 40 clean screens puts the rate below 7 % (95 %). It was 1 in 10 before: one of 90
+tests of guides, at p = 7e-5, where each check had a level of 0.01 of its own over its comparisons, so that the eight checks that compare with chance gave up to 8 alarms per hundred screens. They share 0.01 now.
 
-Criteria were set on seeds below 100. The genes named after a phase of the cycle are those that edits move least: on genes drawn at random one screen in ten gave an alarm of the cycle,
-which edits of regulators do move a little. Doublets need Scrublet and are not among the 36: `python -m benchmarks.doublets`.
+Of the five missed, three have been mended since and stand here as they were found: the knockdown beside few cells (its last harvest had 12 cells; the last with 20 is looked at now), and twice the edit that dies out, which had been planted in an edit of a third of
+the cells as if it had all of them. Two are left: a knockdown that stands in the batch without controls only, where nothing is to compare it with on this seed (both faults fell on the same edit); and escapers drawn from controls that move, which are of two kinds
+then, so that no law of unedited cells is told.
+
+A pair is planted in stages, what renames everything before what needs names, and what rescales values last; a planter that finds nothing to plant in says so, and the other order is tried. Escapers and idle guides are given 97 % of the counts of other cells: exact copies, as planted
+before, are removed as duplicated cells where a copy has to be mended before it can be read. Without controls edits are compared with each other.
+
+The genes named after a phase of the cycle are those that edits move least: on genes drawn at random one screen in ten gave an alarm of the cycle, which edits of regulators do move a little. Doublets need Scrublet and are not among the 36: `python -m benchmarks.doublets`.
 """
 
 
@@ -50,17 +54,22 @@ def found(faults: tuple[Fault, ...], seed: int) -> set[tuple[str, str]] | str:
 
 
 def pairs_told(n_pairs: int, seed: int, cache: Path | None) -> pd.DataFrame:
-    """Whether each fault of each pair is named, in a random order of pairs, planted in either order if the first is not possible."""
+    """Whether each fault of each pair is named, in a random order of pairs, planted by stages, or the other way round if that is not possible."""
     pairs = list(itertools.combinations(FAULTS, 2))
     order = np.random.default_rng(0).permutation(len(pairs))[:n_pairs]
-    rows = [] if cache is None or not cache.exists() else pd.read_csv(cache, sep="\t").to_dict("records")
+    rows = (
+        []
+        if cache is None or not cache.exists()
+        else pd.read_csv(cache, sep="\t", keep_default_na=False).to_dict("records")
+    )
     done = {row["pair"] for row in rows}
     for i in order:
         if i in done:
             continue
-        named = found(pairs[i], seed)
+        staged = tuple(sorted(pairs[i], key=lambda fault: fault.stage))
+        named = found(staged, seed)
         if isinstance(named, str):
-            named = found(pairs[i][::-1], seed)
+            named = found(staged[::-1], seed)
         is_made = not isinstance(named, str)
         for fault, beside in (pairs[i], pairs[i][::-1]):
             rows.append(
@@ -70,6 +79,7 @@ def pairs_told(n_pairs: int, seed: int, cache: Path | None) -> pd.DataFrame:
                     "beside": beside.name,
                     "is_made": is_made,
                     "is_named": is_made and (fault.check, fault.severity) in named,
+                    "hidden": HIDDEN.get((fault.name, beside.name), ""),
                     "why": "" if is_made else named,
                 }
             )
@@ -91,17 +101,25 @@ def main() -> None:
     told = pairs_told(options.pairs, first, options.cache)
     alarms = {seed: found((), seed) for seed in range(first, first + options.clean)}
     alone = {first: [f.name for f in FAULTS if (f.check, f.severity) not in found((f,), first)]}
-    made = told[told["is_made"]]
+    hidden = told[told["hidden"] != ""]
+    made = told[told["is_made"] & (told["hidden"] == "")]
     missed = made[~made["is_named"]]
-    rows = [("clean screens with an alarm", f"{sum(map(bool, alarms.values()))} of {len(alarms)}")]
+    n_first = sum(map(bool, list(alarms.values())[:10]))
+    rows = [
+        ("clean screens with an alarm, the first ten", f"{n_first} of 10"),
+        ("clean screens with an alarm", f"{sum(map(bool, alarms.values()))} of {len(alarms)}"),
+    ]
     rows += [(f"faults named alone, seed {s}", f"{len(FAULTS) - len(m)} of {len(FAULTS)}") for s, m in alone.items()]
     rows += [
-        ("pairs planted", f"{len(made) // 2} of {len(told) // 2}"),
-        ("faults named in pairs", f"{len(made) - len(missed)} of {len(made)}"),
+        ("pairs planted", f"{int(told['is_made'].sum()) // 2} of {len(told) // 2}"),
+        ("faults named in pairs, where the other leaves something to see", f"{len(made) - len(missed)} of {len(made)}"),
+        ("faults in pairs that the other takes out of the data or of sight", f"{len(hidden)}"),
+        ("of these named nevertheless", f"{int(hidden['is_named'].sum())}"),
     ]
     lines = [f"* Alarm on the clean screen of seed {s}: {sorted(a)}" for s, a in alarms.items() if a]
     lines += [f"* Missed alone, seed {s}: {', '.join(m)}" for s, m in alone.items() if m]
     lines += [f"* Missed: {fault}, beside {'; '.join(group)}" for fault, group in missed.groupby("fault")["beside"]]
+    lines += [f"* Cannot be seen: {row.fault}, beside {row.beside}: {row.hidden}" for row in hidden.itertuples()]
     lost = told[~told["is_made"]].drop_duplicates("pair")
     lines += [
         f"* Not planted together: {row.fault} and {row.beside} ({row.why})" for row in lost.itertuples(index=False)
@@ -111,7 +129,7 @@ def main() -> None:
             "# Does the check name what is wrong, and keep quiet where nothing is?",
             "",
             f"- Date {datetime.date.today()}; {platform.machine()}, 2 cores shared with other work.",
-            f"- Command: `python -m benchmarks.curation --first-seed {first} --pairs {options.pairs} --cache FILE`; screens of 2,520 cells × 70 genes (8 knockdowns, two days, three batches), the number of a screen is its seed.",
+            f"- Command: `python -m benchmarks.curation --first-seed {first} --clean {options.clean} --pairs {options.pairs} --cache FILE`; screens of 2,520 cells × 70 genes (8 knockdowns, two days, three batches), the number of a screen is its seed.",
             "",
             "| what | measured |",
             "|---|---|",

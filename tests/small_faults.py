@@ -10,6 +10,7 @@ import anndata as ad
 import jax
 import numpy as np
 import small_plants as plants
+import small_renames as renames
 
 from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE
 from semimech.experiment import Edit
@@ -80,6 +81,8 @@ class Fault:
         With which it is named.
     keys
         How the data set is read.
+    stage
+        Which of two faults is planted first: what renames everything before what needs names, what rescales values last.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Fault:
     plant: Callable[[ad.AnnData], ad.AnnData]
     severity: str = "warning"
     keys: tuple[tuple[str, object], ...] = ()
+    stage: int = 1
 
 
 FAULTS = (
@@ -102,6 +106,7 @@ FAULTS = (
         name="a day per batch",
         check="time and batch",
         plant=plants.nested("day", {"batch1": 2, "batch2": 4, "batch3": 6}),
+        stage=0,
     ),
     Fault(
         name="a medium per batch",
@@ -110,10 +115,10 @@ FAULTS = (
         keys=(("maintenance_medium", "A"),),
     ),
     Fault(name="an edit in one batch", check="batches per edit", plant=plants.one_batch),
-    Fault(name="no controls", check="controls", plant=lambda d: plants.without(d, plants.rows(d, "control"))),
+    Fault(name="no controls", check="controls", plant=lambda d: plants.without(d, plants.rows(d, "control")), stage=2),
     Fault(name="controls that move", check="control stationarity", plant=plants.moving_controls),
     Fault(name="a knockdown that does not work", check="on-target effect", plant=plants.dead_target),
-    Fault(name="exchanged labels", check="on-target effect", plant=plants.exchanged),
+    Fault(name="exchanged labels", check="on-target effect", plant=plants.exchanged, stage=2),
     Fault(name="activation declared as interference", check="kind of edit", plant=plants.activated),
     Fault(name="six in ten cells escaped", check="escapers", plant=plants.escaped),
     Fault(name="a guide that does not work", check="guides of one gene", plant=plants.bad_guide),
@@ -133,33 +138,32 @@ FAULTS = (
         ),
     ),
     Fault(name="an edit that dies out", check="loss of cells", plant=plants.dying_out),
-    Fault(name="fractional counts", check="integer counts", plant=plants.fractional, severity="fail"),
-    Fault(name="a NaN", check="finite values", plant=plants.spoiled, severity="fail"),
-    Fault(name="no logarithm", check="normalisation of X", plant=plants.stored(lambda x: x), severity="fail"),
-    Fault(name="base 2", check="normalisation of X", plant=plants.stored(lambda x: np.log2(1 + x)), severity="fail"),
+    Fault(name="fractional counts", check="integer counts", plant=plants.fractional, severity="fail", stage=3),
+    Fault(name="a NaN", check="finite values", plant=plants.spoiled, severity="fail", stage=3),
+    Fault(name="no logarithm", check="normalisation of X", plant=plants.stored(lambda x: x), severity="fail", stage=4),
+    Fault(
+        name="base 2",
+        check="normalisation of X",
+        plant=plants.stored(lambda x: np.log2(1 + x)),
+        severity="fail",
+        stage=4,
+    ),
     Fault(
         name="two logarithms",
         check="normalisation of X",
         plant=plants.stored(lambda x: np.log1p(np.log1p(x))),
         severity="fail",
+        stage=4,
     ),
-    Fault(
-        name="a gene name twice",
-        check="gene names",
-        plant=plants.renamed(lambda i, g: "MT-ND1" if g.startswith("MT-") else g),
-        severity="fail",
-    ),
+    Fault(name="a gene name twice", check="gene names", plant=renames.twice, severity="fail", stage=2),
     Fault(
         name="identifiers of two kinds",
         check="gene identifiers",
-        plant=plants.renamed(lambda i, g: f"ENSG{i:011d}" if i % 3 == 0 else g),
+        plant=renames.renamed(lambda i, g: renames.identifier(i, g) if i % 3 == 0 else g),
+        stage=2,
     ),
-    Fault(
-        name="genes that became dates",
-        check="gene identifiers",
-        plant=plants.renamed(lambda i, g: "1-Mar" if g == "MT-ND1" else g),
-    ),
-    Fault(name="edits by symbol, genes by identifier", check="names of edits", plant=plants.ensembl),
+    Fault(name="genes that became dates", check="gene identifiers", plant=renames.dated, stage=2),
+    Fault(name="edits by symbol, genes by identifier", check="names of edits", plant=renames.ensembl, stage=0),
     Fault(name="an edit of an unknown gene", check="targets", plant=plants.unknown),
     Fault(
         name="days read as hours", check="duration", plant=lambda d: d, keys=(("time_unit", "hours"), ("time_key", "t"))
@@ -171,6 +175,25 @@ FAULTS = (
     Fault(name="pooled doses", check="doses", plant=plants.doses),
 )
 """Every fault; ``days read as hours`` needs the column of times under the name ``t``."""
+
+
+_UNCHECKED = "edits by symbol, genes by identifier"
+HIDDEN = {
+    ("a batch without controls", "no controls"): "no batch has any",
+    ("an edit in the batch without controls only", "no controls"): "no batch has any",
+    ("controls that move", "no controls"): "the cells that moved are gone",
+    ("a control guide that acts", "no controls"): "the cells that carried it are gone",
+    ("controls that move", "a day per batch"): "no batch has controls of two times: a move is not told from a batch",
+    ("a knockdown that does not work", _UNCHECKED): "which gene is the target is not told",
+    ("exchanged labels", _UNCHECKED): "which gene is the target is not told",
+    ("activation declared as interference", _UNCHECKED): "which gene is the target is not told",
+    ("an arrested edit", _UNCHECKED): "genes of a phase are known by symbol",
+    ("identifiers of two kinds", _UNCHECKED): "all genes have identifiers of one kind",
+    ("fractional counts", "no logarithm"): "a factor on counts goes when cells are normalised",
+    ("fractional counts", "base 2"): "a factor on counts goes when cells are normalised",
+    ("fractional counts", "two logarithms"): "a factor on counts goes when cells are normalised",
+}
+"""Faults that another takes out of the data, or out of sight: nothing that is left tells of them."""
 
 
 def plant(fault: Fault, data: ad.AnnData) -> ad.AnnData:

@@ -9,24 +9,48 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from semimech.data.curation.mitochondrial_genes import is_mitochondrial
+
 
 def edits(data: ad.AnnData) -> list[str]:
     """Edited genes, the one that moves cells farthest first."""
     counts = data.layers["counts"]
     share = sp.diags(1 / np.asarray(counts.sum(axis=1)).ravel()) @ counts
-    control = np.asarray(share[rows(data, "control")].mean(axis=0)).ravel()
+    is_control = (data.obs["perturbation"] == "control").to_numpy()
+    control = np.asarray(share[is_control if is_control.any() else ~is_control].mean(axis=0)).ravel()
     names = sorted(set(data.obs["perturbation"]) - {"control"})
     others = {n: data.var_names != n for n in names}
+    if not names:
+        raise LookupError("no edits")
     move = {n: np.log((np.asarray(share[rows(data, n)].mean(axis=0)).ravel() + 1e-5) / (control + 1e-5)) for n in names}
     return sorted(names, key=lambda n: -np.square(move[n][others[n]]).sum())
 
 
 def rows(data: ad.AnnData, edit: str, *, day: int | None = None, batch: str | None = None) -> np.ndarray:
-    """Rows of the cells of an edit."""
+    """Rows of the cells of an edit.
+
+    Raises
+    ------
+    LookupError
+        If another fault has taken them away: there is nothing to plant in.
+    """
     kept = (data.obs["perturbation"] == edit).to_numpy()
     kept &= True if day is None else (data.obs["day"] == day).to_numpy()
     kept &= True if batch is None else (data.obs["batch"] == batch).to_numpy()
+    if not kept.any():
+        raise LookupError(f"no cell of {edit} on day {day}, in batch {batch}")
     return np.flatnonzero(kept)
+
+
+def last_day(data: ad.AnnData) -> int:
+    return int(data.obs["day"].max())
+
+
+def rarest(data: ad.AnnData) -> np.ndarray:
+    """Columns of the six genes of fewest counts that are not edited, the mitochondrial ones of a clean screen, whatever they are called."""
+    total = np.asarray(data.layers["counts"].sum(axis=0)).ravel().astype(float)
+    total[data.var_names.get_indexer([e for e in edits(data) if e in data.var_names])] = np.inf
+    return np.argsort(total, kind="stable")[:6]
 
 
 def recount(data: ad.AnnData, change: Callable[[np.ndarray], None]) -> ad.AnnData:
@@ -53,14 +77,17 @@ def relabel(data: ad.AnnData, column: str, values: np.ndarray) -> ad.AnnData:
 
 
 def borrow(data: ad.AnnData, taken: np.ndarray, *, of: str = "control", genes: object = slice(None)) -> ad.AnnData:
-    """Give cells the counts of cells of the same day and batch that carry another edit."""
+    """Give cells the counts of cells of the same day and batch that carry another edit, all but a few of each, so that none is a copy."""
+    if not len(taken):
+        raise LookupError("no cells to change")
     rng = np.random.default_rng(7)
 
     def change(counts: np.ndarray) -> None:
         old = counts.copy()
         for row in taken:
             place = data.obs.iloc[row]
-            counts[row, genes] = old[rng.choice(rows(data, of, day=place["day"], batch=place["batch"])), genes]
+            lender = rng.choice(rows(data, of, day=place["day"], batch=place["batch"]))
+            counts[row, genes] = rng.binomial(old[lender, genes].astype(int), 0.97)
 
     return recount(data, change)
 
@@ -77,6 +104,8 @@ def shallow(data: ad.AnnData) -> ad.AnnData:
 def scaled(names: Callable[[ad.AnnData], list[str]], factor: float, taken: Callable[[ad.AnnData], np.ndarray]):
     def plant(data: ad.AnnData) -> ad.AnnData:
         rng, columns, cells = np.random.default_rng(2), data.var_names.get_indexer(names(data)), taken(data)
+        if not len(columns):
+            raise LookupError("no such genes")
 
         def change(counts: np.ndarray) -> None:
             at = np.ix_(cells, columns)
@@ -88,7 +117,7 @@ def scaled(names: Callable[[ad.AnnData], list[str]], factor: float, taken: Calla
 
 
 def mitochondrial(data: ad.AnnData) -> list[str]:
-    return [g for g in data.var_names if g.startswith("MT-")]
+    return [g for g in data.var_names if is_mitochondrial(g)]
 
 
 def some_cells(data: ad.AnnData) -> np.ndarray:
@@ -149,6 +178,8 @@ def mixed_guides(data: ad.AnnData) -> ad.AnnData:
     first, second = edits(data)[:2]
     guides = data.obs["guide"].astype(str).to_numpy().copy()
     guides[rows(data, first)[:20]] = f"{second}_g1"
+    if set(data.obs["perturbation"][guides == f"{second}_g1"]) == {first}:
+        raise LookupError("the guide has one label")
     return relabel(data, "guide", guides)
 
 
@@ -168,30 +199,25 @@ def confounded(data: ad.AnnData) -> ad.AnnData:
 
 
 def rare(data: ad.AnnData) -> ad.AnnData:
-    return without(data, rows(data, edits(data)[1], day=4)[12:])
+    return without(data, rows(data, edits(data)[1], day=last_day(data))[12:])
 
 
 def dying_out(data: ad.AnnData) -> ad.AnnData:
-    return without(data, rows(data, edits(data)[1], day=4)[25:])
+    taken = rows(data, edits(data)[1], day=last_day(data))
+    return without(data, taken[len(taken) // 5 :])
 
 
 def moving_controls(data: ad.AnnData) -> ad.AnnData:
-    return scaled(lambda d: list(d.var_names[20:50]), 1.6, lambda d: rows(d, "control", day=4))(data)
-
-
-def renamed(rename: Callable[[int, str], str], *, with_edits: bool = False) -> Callable[[ad.AnnData], ad.AnnData]:
-    def plant(data: ad.AnnData) -> ad.AnnData:
-        fixed = set() if with_edits else set(edits(data))
-        data.var_names = [g if g in fixed else rename(i, g) for i, g in enumerate(data.var_names)]
-        return data
-
-    return plant
+    return scaled(lambda d: list(d.var_names[20:50]), 1.6, lambda d: rows(d, "control", day=last_day(d)))(data)
 
 
 def stored(map_: Callable[[np.ndarray], np.ndarray]) -> Callable[[ad.AnnData], ad.AnnData]:
+    """Normalised to 10⁴ per cell and mapped; a cell without counts stays one, as in scanpy."""
+
     def plant(data: ad.AnnData) -> ad.AnnData:
         counts = data.layers.pop("counts").toarray()
-        data.X = sp.csr_matrix(map_(counts / counts.sum(axis=1, keepdims=True) * 1e4).astype(np.float32))
+        total = counts.sum(axis=1, keepdims=True)
+        data.X = sp.csr_matrix(map_(counts / np.where(total == 0, 1, total) * 1e4).astype(np.float32))
         return data
 
     return plant
@@ -209,10 +235,10 @@ def spoiled(data: ad.AnnData) -> ad.AnnData:
 
 
 def silent(data: ad.AnnData) -> ad.AnnData:
-    columns = data.var_names.get_indexer(mitochondrial(data)[:1])
+    column = rarest(data)[0]
 
     def change(counts: np.ndarray) -> None:
-        counts[:, columns] = 0
+        counts[:, column] = 0
 
     return recount(data, change)
 
@@ -240,11 +266,6 @@ def unlabelled(data: ad.AnnData) -> ad.AnnData:
 def unknown(data: ad.AnnData) -> ad.AnnData:
     edit = edits(data)[1]
     return relabel(data, "perturbation", data.obs["perturbation"].astype(str).replace(edit, "XYZ9").to_numpy())
-
-
-def ensembl(data: ad.AnnData) -> ad.AnnData:
-    data.var_names = [f"ENSG{i:011d}" for i in range(data.n_vars)]
-    return data
 
 
 def doses(data: ad.AnnData) -> ad.AnnData:

@@ -99,3 +99,22 @@ def test_what_cannot_be_planned_is_an_error_in_words_and_nothing_is_written(extr
 def test_edits_that_are_neither_a_number_nor_a_file_are_an_error_in_words():
     done = call("design", "allocate", "--edits", "nowhere.txt", "--batches", 3, "--capacity", 600)
     assert done.code == 2 and "neither a number nor a readable text file" in done.err
+
+
+def test_a_plan_for_harvests_has_its_power_at_the_best_of_them_and_says_what_the_others_tell(tmp_path):
+    asked = ("--fold-change", 0.5, "--power", 0.8, "--harvest", 48, "--harvest", 12, "--half-life", 24)
+    done = call(*PLAN[:-1], 5000, *asked, "--out", tmp_path / "plan")
+    assert done.code == 0, done.err
+    table = pd.read_csv(tmp_path / "plan" / "harvests.tsv", sep="\t").set_index("hours")
+    assert table.loc[48, "log_fold_change"] == pytest.approx(np.log(1 - 0.5 * 0.75))  # two half-lives
+    assert 0.8 <= table.loc[48, "power"] < 0.81 and table.loc[12, "power"] < 0.3
+    assert "harvest at 12 h: 29% of the change" in done.err and "power 0.8 from 4" in done.err
+    early = 24 / np.log(2) - 48 / 3  # Box and Lucas: 1/γ - T/(exp(γT) - 1)
+    assert f"harvest at {early:.3g} h and 48 h" in done.err
+
+
+def test_harvests_without_what_they_need_are_refused_with_all_that_is_missing():
+    done = call(*PLAN, "--harvest", -3)
+    assert done.code == 2
+    assert "--harvest needs --fold-change" in done.err and "must be above 0 hours" in done.err
+    assert "give one or more with --harvest" in call(*PLAN, "--half-life", 5).err

@@ -39,11 +39,23 @@ def test_a_clean_screen_raises_no_alarm(seed):
     assert found == set(), table.to_string()
 
 
-def test_a_fault_that_makes_reading_impossible_does_not_hide_the_others():
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("an edit at two fifths of the depth", "cells without a label"),
+        ("an edit at two fifths of the depth", "no controls"),  # compared with the other edits
+        ("six in ten cells escaped", "no controls"),
+        ("fractional counts", "a NaN"),
+        ("a NaN", "base 2"),
+        ("cells without counts", "no logarithm"),
+        ("edits by symbol, genes by identifier", "dying cells"),  # mitochondrial genes have known identifiers
+    ],
+)
+def test_a_fault_does_not_hide_another(first, second):
     by_name = {fault.name: fault for fault in FAULTS}
-    data = plant(by_name["an edit at two fifths of the depth"], clean(0))
-    data = plant(by_name["cells without a label"], data)
-    assert {("perturbation column", "fail"), ("depth by edit", "warning")} <= named(data)[0]
+    faults = by_name[first], by_name[second]
+    found, _ = named(plant(faults[1], plant(faults[0], clean(0))))
+    assert {(fault.check, fault.severity) for fault in faults} <= found
 
 
 def test_the_edit_and_the_guide_at_fault_are_named():

@@ -101,6 +101,38 @@ def test_a_10x_folder_reads_as_genes_with_guides_beside(tmp_path):
     assert found.obsm["guide_counts"].tolist() == [[9], [0]]
 
 
+def test_a_10x_file_reads_as_genes_with_guides_beside(tmp_path):
+    """Layout of Cell Ranger 3 and later: features by cells, compressed by cell."""
+    pytest.importorskip("scanpy", reason="needs semimech[tenx]")
+    kinds = ["Gene Expression", "Gene Expression", "CRISPR Guide Capture"]
+    with h5py.File(tmp_path / "filtered.h5", "w") as file:
+        group = file.create_group("matrix")
+        parts = {"data": [5, 9, 7], "indices": [0, 2, 1], "indptr": [0, 2, 3], "shape": [3, 2]}
+        for name, values in parts.items():
+            group[name] = np.array(values, dtype=np.int32)
+        group["barcodes"] = np.array([b"AA-1", b"BB-1"])
+        for name, values in {"id": ["i0", "i1", "g"], "name": ["A", "B", "A_1"], "feature_type": kinds}.items():
+            group[f"features/{name}"] = np.array(values, dtype="S")
+        group["features/genome"] = np.array([b"GRCh38"] * 3)
+    found = open_anndata(tmp_path / "filtered.h5")
+    assert found.X.toarray().tolist() == [[5, 0], [0, 7]] and found.var_names.tolist() == ["A", "B"]
+    assert found.obsm["guide_counts"].tolist() == [[9], [0]] and found.uns["guide_names"] == ["A_1"]
+
+
+def test_a_file_that_mudata_wrote_reads_as_its_genes_with_guides_beside(tmp_path):
+    mudata = pytest.importorskip("mudata", reason="comes with semimech[guides]")
+    raw = screen(n=3)
+    counts = np.arange(2.0 * raw.n_obs).reshape(raw.n_obs, 2)
+    guides = ad.AnnData(counts, obs=pd.DataFrame(index=raw.obs_names), var=pd.DataFrame(index=["A_1", "NT_1"]))
+    mudata.MuData({"rna": raw, "gdo": guides}).write(tmp_path / "screen.h5mu")
+    found = open_anndata(tmp_path / "screen.h5mu")
+    np.testing.assert_array_equal(found.obsm["guide_counts"], counts)
+    raw.write_h5ad(tmp_path / "screen.h5ad")
+    whole, wanted = read(tmp_path / "screen.h5mu"), read(tmp_path / "screen.h5ad")
+    assert whole.conditions == wanted.conditions
+    np.testing.assert_array_equal(whole.mean, wanted.mean)
+
+
 @pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize(
     ("part", "at", "value"), [("indices", 3, 4000), ("indices", 0, -1), ("indptr", 2, 1), ("indptr", slice(5, None), 0)]

@@ -125,7 +125,20 @@ def test_predicted_shares_of_counts_sum_to_one_and_stand_about_what_was_counted(
     np.testing.assert_allclose(shares, 1.0, atol=1e-9)
     within = (table["lower"] <= table["observed"]) & (table["observed"] <= table["upper"])
     assert within.mean() > 0.6
-    assert plot_counts(table).axes[0].get_title() in shares.index
+    figure = plot_counts(table)
+    assert figure.axes[0].get_title() in shares.index
+    figure.canvas.draw()
+    words = figure.legends[0].get_window_extent() if figure.legends else figure.axes[0].get_legend().get_window_extent()
+    assert words.x1 <= figure.bbox.x1  # the name of the last law is not cut off
+
+
+def test_deep_counts_are_shown_in_steps_that_hold_nearly_all_cells(fitted, lonely):
+    deep = replace(lonely, cells=replace(lonely.cells, unit=lonely.cells.unit / 50))
+    table = predictive_counts(fitted, deep, n_genes=3)
+    steps = table.groupby("gene")["count"].apply(lambda c: np.unique(np.diff(c)))
+    assert all(len(step) == 1 and step[0] >= 5 for step in steps)
+    assert (table.groupby("gene")["observed"].last() <= 0.05).all()
+    np.testing.assert_allclose(table.groupby("gene")["negative binomial"].sum(), 1.0, atol=1e-9)
 
 
 def test_without_counts_there_is_nothing_to_predict(fitted, lonely):

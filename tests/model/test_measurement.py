@@ -108,6 +108,16 @@ def test_probabilities_of_all_counts_sum_to_one(changes):
     np.testing.assert_allclose(mass, 1.0, atol=2e-3)
 
 
+def test_zero_inflation_puts_its_share_on_no_count_and_is_none_where_it_is_zero(double):
+    n, share = 6, jnp.array([0.0, 0.2, 0.3, 0.6])
+    given = {"library": jnp.full(n, 30.0), "batch": jnp.zeros(n, int)}
+    counts = jnp.tile(jnp.arange(n)[:, None], (1, 4))
+    plain = np.exp(np.asarray(operator().log_prob(counts, states(n), **given)))
+    found = np.exp(np.asarray(operator(zero_inflation=share).log_prob(counts, states(n), **given)))
+    np.testing.assert_allclose(found[1:], (1 - np.asarray(share)) * plain[1:], rtol=1e-5)
+    np.testing.assert_allclose(found[0], np.asarray(share) + (1 - np.asarray(share)) * plain[0], rtol=1e-5)
+
+
 def test_the_mean_is_library_times_capture_times_the_share_that_the_batch_lets_through():
     found = operator().mean(states(2), **cells(2))
     share = np.array([0.1, 0.2, 0.3, 0.4])

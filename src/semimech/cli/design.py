@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from semimech._errors import ConfigError, raise_faults
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from semimech.design import Components
+    from semimech.design import Components, Response
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Plan a screen, judge one, or extend it.")
 app.command()(levers)
@@ -52,6 +53,13 @@ def allocate(
         float | None,
         typer.Option(help="Multiplicity of infection: infected cells with one guide count, all are paid for."),
     ] = None,
+    harvest: Annotated[
+        list[float] | None,
+        typer.Option(help="Hours of a harvest, with --fold-change and --half-life; repeatable: planned for the best."),
+    ] = None,
+    half_life: Annotated[float | None, typer.Option(help="Hours, of the gene's transcripts; with --harvest.")] = None,
+    turnover: Annotated[float, typer.Option(help="Hours, time constant with which the edit sets in.")] = 0.0,
+    loss: Annotated[float | None, typer.Option(help="Hours in which the number of edited cells halves.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", file_okay=False, help="Folder for design.tsv, design.png and design.toml.")
     ] = None,
@@ -59,7 +67,11 @@ def allocate(
     """Allocate cells to edits, controls and batches, for a standard error, a power, a budget or the room there is."""
     from semimech.design import FORMULA, Request, allocate, single_guide_share
 
-    if fold_change is not None:
+    response = _response(fold_change, harvest or [], half_life, turnover, loss)
+    if response is not None:
+        best = max(harvest or [], key=lambda hours: float(response.signal(np.array([hours]))[0]))
+        standard_error = _error_for(float(np.exp(-response.signal(np.array([best]))[0])), standard_error, power, alpha)
+    elif fold_change is not None:
         standard_error = _error_for(fold_change, standard_error, power, alpha)
     known, edited = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold_change or 1.0)
     found = allocate(
@@ -92,6 +104,8 @@ def allocate(
         _write_table(found.table, out / "design.tsv")
         _write_png(plot_layout(found.layout, title="Allocation"), out / "design.png")
         _write_toml(summary, out / "design.toml")
+    if response is not None:
+        _tell_harvests(response, harvest or [], found.standard_error, power, alpha, out)
     found.batches.to_csv(sys.stdout, sep="\t", index=False)
     typer.echo(
         f"standard error {found.standard_error:.4g} (least squares {summary['standard_error_gls']:.4g}), "
@@ -172,6 +186,53 @@ def _error_for(fold_change: float, standard_error: float | None, power: float, a
         faults.append(f"--fold-change must be above 0, got {fold_change:g}: a fall to a half is 0.5")
     raise_faults(ConfigError, "semimech design allocate", faults)
     return wanted_standard_error(log(fold_change), power=power, alpha=alpha)
+
+
+def _response(
+    fold_change: float | None, harvest: list[float], half_life: float | None, turnover: float, loss: float | None
+) -> Response | None:
+    """How a gene answers, where harvests are asked for."""
+    from semimech.design import Response
+
+    faults = []
+    if harvest and (fold_change is None or half_life is None):
+        faults.append("--harvest needs --fold-change (of settled cells) and --half-life")
+    if not harvest and (half_life is not None or turnover or loss is not None):
+        faults.append("--half-life, --turnover and --loss say what a harvest tells: give one or more with --harvest")
+    if any(not hours > 0 for hours in harvest):
+        faults.append("--harvest must be above 0 hours: nothing has happened before")
+    raise_faults(ConfigError, "semimech design allocate", faults)
+    if not harvest or fold_change is None or half_life is None:
+        return None
+    return Response(
+        fold_change=fold_change,
+        half_life_hours=half_life,
+        turnover_hours=turnover,
+        loss_hours=np.inf if loss is None else loss,
+    )
+
+
+def _tell_harvests(
+    response: Response, harvest: list[float], error: float, power: float, alpha: float, out: Path | None
+) -> None:
+    """What each harvest tells, and from when on there is power enough."""
+    from semimech.design import best_harvest, earliest_harvest, half_life_harvests, harvest_table
+
+    table = harvest_table(response, sorted(harvest), standard_error=error, alpha=alpha)
+    if out is not None:
+        _write_table(table, out / "harvests.tsv")
+    for row in table.itertuples(index=False):
+        typer.echo(
+            f"harvest at {row.hours:g} h: {row.share:.0%} of the change, found with power {row.power:.2f}", err=True
+        )
+    first = earliest_harvest(response, standard_error=error, power=power, alpha=alpha)
+    said = [f"power {power:g} from {first:.3g} h on" if np.isfinite(first) else f"power {power:g} at no harvest"]
+    if np.isfinite(best := best_harvest(response)):
+        said.append(f"best at {best:.3g} h: later, lost cells cost more than the change gains")
+    if not response.turnover_hours and len(harvest) > 1:
+        early, late = half_life_harvests(response, max(harvest))
+        said.append(f"to tell the half-life too, harvest at {early:.3g} h and {late:g} h")
+    typer.echo("; ".join(said), err=True)
 
 
 def _components(

@@ -5,7 +5,7 @@ from semimech.data.bulk import dataset_from_means
 from semimech.data.curation.fix import curate
 from semimech.data.curation.guide_efficacy import guide_efficacy
 from semimech.data.dataset import Cells, ControlMoments, Dataset
-from semimech.data.guide_counts import GuideAssignment, assign_guides, with_guides
+from semimech.data.guide_counts import GuideAssignment, assign_guides, tally_guides, with_guides
 from semimech.data.joint import joint_splits
 from semimech.data.quality import Examination, check, examine, write_curated
 from semimech.data.read import dataset_from_anndata, read
@@ -57,6 +57,7 @@ __all__ = [
     "unseen_edit_time",
     "unseen_medium",
     "unseen_time",
+    "tally_guides",
     "with_guides",
     "write_curated",
 ]

@@ -20,6 +20,9 @@ from semimech.data.findings import listed
 
 AssignmentMethod: TypeAlias = Literal["threshold", "mixture"]
 
+_CHAIN = {"num_warmup": 500, "num_samples": 500}
+"""pertpy's own chain of 50 and 100 steps often ends where every cell with one UMI of a guide carries it; longer ones cost little beside compilation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuideAssignment:
@@ -30,8 +33,8 @@ class GuideAssignment:
     carried
         Whether a cell carries a guide.
     guides
-        Table indexed by guide: ``target``, ``n_cells`` that carry it, its ``median_umi`` in them, ``ambient_umi`` per cell in all others, and
-        ``ambient_share`` of its counts that stand in cells that do not carry it.
+        Table indexed by guide: ``target``, ``n_cells`` that carry it, its ``median_umi`` and ``least_umi`` in them, ``ambient_umi`` per cell in
+        all others, and ``ambient_share`` of its counts that stand in cells that do not carry it.
     n_guides
         Number of guides of each cell: none, one, or several in a multiplet.
     """
@@ -65,7 +68,7 @@ def assign_guides(
         Target of each guide, a control label for control guides.
     method
         ``"threshold"``: a cell carries a guide of at least ``threshold`` UMI; ``"mixture"``: a Poisson-Gaussian mixture per guide
-        tells ambient from carried, which takes some seconds per guide.
+        tells ambient from carried. It compiles anew for nearly every guide: about half a minute each, hardly longer for many cells.
     threshold
         UMI of a guide that a cell carries.
     counts_key
@@ -95,10 +98,7 @@ def assign_guides(
     raise_faults(DataError, "guides", faults)
     if find_spec("pertpy") is None:
         raise ConfigError("assigning guides needs pertpy: pip install 'semimech[guides]'")
-    carried = _carried(counts, adata.obs_names, names, method, threshold)
-    return GuideAssignment(
-        carried=carried, guides=_table(counts, carried, names, targets), n_guides=carried.sum(axis=1)
-    )
+    return tally_guides(counts, _carried(counts, adata.obs_names, names, method, threshold), names, targets)
 
 
 def with_guides(adata: ad.AnnData, assignment: GuideAssignment) -> ad.AnnData:
@@ -155,7 +155,7 @@ def _carried(
             Assigner().assign_by_threshold(guides, assignment_threshold=threshold, output_layer="carried")
             return np.asarray(guides.layers["carried"].todense()) > 0
         said = Assigner().assign_mixture_model(
-            guides, max_assignments_per_cell=len(names), no_grna_assigned_key="", only_return_results=True
+            guides, max_assignments_per_cell=len(names), no_grna_assigned_key="", only_return_results=True, **_CHAIN
         )
     place = {name: i for i, name in enumerate(columns)}
     carried = np.zeros(counts.shape, dtype=bool)
@@ -164,22 +164,37 @@ def _carried(
     return carried
 
 
-def _table(
+def tally_guides(
     counts: Float[np.ndarray, "cell guide"],
     carried: Bool[np.ndarray, "cell guide"],
     names: list[str],
     targets: Mapping[str, str],
-) -> pd.DataFrame:
+) -> GuideAssignment:
+    """Count multiplets and ambient guides, given which cells carry which guides: also where another program has told.
+
+    Parameters
+    ----------
+    counts
+        UMI of each guide.
+    carried
+        Whether a cell carries a guide.
+    names
+        Names of the guides.
+    targets
+        Target of each guide.
+    """
     n, total = carried.sum(axis=0), counts.sum(axis=0)
     outside = np.where(carried, 0.0, counts).sum(axis=0)
-    median = [float(np.median(counts[carried[:, g], g])) if n[g] else np.nan for g in range(len(names))]
-    return pd.DataFrame(
+    of_carriers = [counts[carried[:, g], g] for g in range(len(names))]
+    table = pd.DataFrame(
         {
             "target": [targets[name] for name in names],
             "n_cells": n,
-            "median_umi": median,
+            "median_umi": [float(np.median(umi)) if len(umi) else np.nan for umi in of_carriers],
+            "least_umi": [float(umi.min()) if len(umi) else np.nan for umi in of_carriers],
             "ambient_umi": outside / np.maximum(len(counts) - n, 1),
             "ambient_share": outside / np.maximum(total, 1.0),
         },
         index=pd.Index(names, name="guide"),
     )
+    return GuideAssignment(carried=carried, guides=table, n_guides=carried.sum(axis=1))

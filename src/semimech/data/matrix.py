@@ -79,14 +79,14 @@ def read_matrix(adata: ad.AnnData) -> tuple[Measurement | None, tuple[CheckFindi
             x = None
         else:
             faults += x_faults
+            faults += _scale_faults(_sound_rows(x)) if x_faults and counts is None else []
     if x is None and counts is None and not faults:
         faults.append(failed("matrix", "neither X nor a layer of counts", mend="put raw counts into layers['counts']"))
+    if counts is None and x is not None and not faults:
+        faults += _scale_faults(x)
     if faults:
-        return None, tuple(faults)
-    scale = None if x is None or counts is not None or _is_integer(x.data) else other_scale(x)
-    if scale is not None:
-        state, mend, _ = OTHER_SCALES[scale]
-        return None, (failed("normalisation of X", f"X is {state}, not log1p of normalised counts", mend=mend),)
+        values, place = (x, "X") if counts is None else (counts, f"layers[{layer!r}]")
+        return None, (*faults, *([] if values is None else _depth_faults(values, place)))
     if x is not None and not _is_integer(x.data) and x.data.max(initial=0) > LARGEST_LOG:
         evidence = f"X is neither counts nor log-normalised: largest value {x.data.max():.4g}"
         if counts is None:
@@ -97,6 +97,8 @@ def read_matrix(adata: ad.AnnData) -> tuple[Measurement | None, tuple[CheckFindi
     if x is None or _is_integer(x.data):
         source = "X" if counts is None else f"layers[{layer!r}]"
         return _from_counts(x if counts is None else counts, source, tuple(notes))
+    if empty := _depth_faults(x, "X"):
+        return None, tuple(empty)
     return _from_logarithms(x, counts, layer, tuple(notes)), ()
 
 
@@ -130,11 +132,36 @@ def _value_faults(matrix: sp.csr_matrix, place: str) -> list[CheckFinding]:
 
 def _count_faults(counts: sp.csr_matrix, place: str) -> list[CheckFinding]:
     faults = _value_faults(counts, place)
-    if not faults and not _is_integer(counts.data):
-        share = float((counts.data != np.round(counts.data)).mean())
+    known = counts.data[np.isfinite(counts.data)]
+    if not _is_integer(known):
+        share = float((known != np.round(known)).mean())
         mend = "put raw UMI counts there, before normalisation"
         faults.append(failed("integer counts", f"{place}: {share:.1%} of the values are not integers", mend=mend))
     return faults
+
+
+def _scale_faults(x: sp.csr_matrix) -> list[CheckFinding]:
+    """Whether X shows counts through another scale than log1p."""
+    scale = None if _is_integer(x.data) else other_scale(x)
+    if scale is None:
+        return []
+    state, mend, _ = OTHER_SCALES[scale]
+    return [failed("normalisation of X", f"X is {state}, not log1p of normalised counts", mend=mend)]
+
+
+def _sound_rows(x: sp.csr_matrix) -> sp.csr_matrix:
+    """The rows of which no value is negative or no number."""
+    bad = np.flatnonzero(~np.isfinite(x.data) | (x.data < 0))
+    return x[np.setdiff1d(np.arange(x.shape[0]), np.searchsorted(x.indptr, bad, side="right") - 1)]
+
+
+def _depth_faults(values: sp.csr_matrix, place: str) -> list[CheckFinding]:
+    """Cells whose values are all zero."""
+    n = int((np.asarray((values != 0).sum(axis=1)).ravel() == 0).sum())
+    if not n:
+        return []
+    mend = "remove them: adata = adata[adata.X.sum(axis=1) > 0]"
+    return [failed("depth", f"{counted(n, 'cell')} without a single count in {place}", mend=mend)]
 
 
 def _ignored_x(evidence: str, layer: str | None) -> CheckFinding:
@@ -150,14 +177,9 @@ def _from_counts(
     counts: sp.csr_matrix, source: str, notes: tuple[CheckFinding, ...]
 ) -> tuple[Measurement | None, tuple[CheckFinding, ...]]:
     counts = counts.astype(np.float32)
+    if empty := _depth_faults(counts, source):
+        return None, tuple(empty)
     total = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-    if (total == 0).any():
-        mend = "remove them: adata = adata[adata.X.sum(axis=1) > 0]"
-        return None, (
-            failed(
-                "depth", f"{counted(int((total == 0).sum()), 'cell')} without a single count in {source}", mend=mend
-            ),
-        )
     unit = TARGET_SUM / total
     observed = observe(counts, unit)
     note = passed("scale of X", f"counts in {source}, median depth {np.median(total):.0f}; observed as log1p CP10k")

@@ -11,6 +11,8 @@ from semimech.design.curves import learning_curves
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
+from semimech.design.guides import guide_component, guide_components
+from semimech.design.harvest import Response, best_harvest, earliest_harvest, half_life_harvests, harvest_table
 from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
@@ -26,6 +28,11 @@ from semimech.design.totals import Yields
 from semimech.design.value import Saving, edits_needed, saving
 
 __all__ = [
+    "Response",
+    "best_harvest",
+    "earliest_harvest",
+    "half_life_harvests",
+    "harvest_table",
     "FORMULA",
     "LEVERS",
     "STRATEGIES",
@@ -67,6 +74,8 @@ __all__ = [
     "estimate_effects",
     "gain_of_controls",
     "groups_of",
+    "guide_component",
+    "guide_components",
     "in_silico_screen",
     "is_connected",
     "layout_of",

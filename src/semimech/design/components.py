@@ -29,7 +29,7 @@ from semimech._types import GeneVector
 from semimech.design.groups import Groups
 from semimech.design.layout import Components
 
-_Moments: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Moments: TypeAlias = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _NAMES = ("cell", "batch", "interaction")
 _TINY = 1e-9
 _STEPS = 60
@@ -140,7 +140,7 @@ def estimate_components(groups: Groups, genes: tuple[str, ...], *, level: float 
         mean = cell * forms.batch_degrees + positive * forms.batch_trace + value * forms.batch_gain
         return mean, 2 * np.einsum("ag,ab,bg->g", parts, forms.batch_pairs, parts)
 
-    lower, upper = _cell_interval(groups, cell, level)
+    lower, upper = cell_interval(groups, cell, level)
     columns: dict[str, object] = {"gene": list(genes), "cell": cell, "cell_lower": lower, "cell_upper": upper}
     for name, value, sums, moments, gain in (
         ("batch", batch, batch_sum, batch_moments, forms.batch_gain),
@@ -149,7 +149,7 @@ def estimate_components(groups: Groups, genes: tuple[str, ...], *, level: float 
         columns[name] = np.maximum(value, 0.0)
         is_told = np.isfinite(value) & varies
         for end, chance in (("lower", (1 + level) / 2), ("upper", (1 - level) / 2)):
-            columns[f"{name}_{end}"] = _invert(sums, moments, chance, gain, is_told) if is_told.any() else unknown
+            columns[f"{name}_{end}"] = invert(sums, moments, chance, gain, is_told) if is_told.any() else unknown
     scale = float(np.median(cell[varies]))
     ratios = [float(np.nan_to_num(np.mean(value[varies] / cell[varies]))) for value in (batch, interaction)]
     typical = Components(cell=scale, batch=scale * max(ratios[0], 0.0), interaction=scale * max(ratios[1], 0.0))
@@ -203,7 +203,7 @@ def _sums_of_squares(groups: Groups) -> tuple[_Forms, GeneVector, GeneVector]:
     return forms, batch_sum, np.maximum(conditions_only - batch_sum, 0.0)
 
 
-def _cell_interval(groups: Groups, cell: GeneVector, level: float) -> tuple[GeneVector, GeneVector]:
+def cell_interval(groups: Groups, cell: GeneVector, level: float) -> tuple[GeneVector, GeneVector]:
     """Interval on the log scale from the spread of the scatter over groups."""
     degrees = groups.cells - 1.0
     n_groups = int((degrees > 0).sum())
@@ -218,8 +218,8 @@ def _cell_interval(groups: Groups, cell: GeneVector, level: float) -> tuple[Gene
     return cell * degrees.sum() / low, cell * degrees.sum() / high
 
 
-def _invert(
-    sums: GeneVector, moments: _Moments, chance: float, gain: float, is_told: Bool[np.ndarray, " gene"]
+def invert(
+    sums: GeneVector, moments: Moments, chance: float, gain: float, is_told: Bool[np.ndarray, " gene"]
 ) -> GeneVector:
     """The component at which a sum of squares stands at a quantile of its law, by bisection; 0 if it is below at 0."""
     low = np.zeros_like(sums)

@@ -10,7 +10,9 @@ from semimech.data import Dataset
 from semimech.data.count_law import count_law
 from semimech.fit import FittedModel
 
-_MOST_CELLS, _MOST_COUNTS = 500, 12
+_MOST_CELLS, _BINS = 500, 12
+_INSIDE = 0.98
+"""Share of cells whose counts are shown one by one or in equal steps."""
 COLUMNS = ("condition", "gene", "count", "observed", "negative binomial", "Poisson", "lower", "upper")
 
 
@@ -18,7 +20,7 @@ def predictive_counts(model: FittedModel, dataset: Dataset, *, n_genes: int = 6)
     """Shares of cells at each count in the edited condition that is predicted to change most, by the fit and as counted.
 
     The fit gives the mean, its change of each gene times the expression of unedited cells; the law of counts gives exposures, batch factors and
-    dispersion. Counts from `_MOST_COUNTS` on are taken together.
+    dispersion. Counts stand one by one, or where they are large in twelve equal steps; the largest are taken together.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def predictive_counts(model: FittedModel, dataset: Dataset, *, n_genes: int = 6)
     Returns
     -------
     pandas.DataFrame
-        ``condition``, ``gene``, ``count``, the shares ``observed``, ``negative binomial`` and ``Poisson``, and ``lower`` and ``upper``: where 90 % of observed
+        ``condition``, ``gene``, ``count``, the least of a step, the shares ``observed``, ``negative binomial`` and ``Poisson``, and ``lower`` and ``upper``: where 90 % of observed
         shares would lie under the negative binomial. Empty without counts or edited conditions.
     """
     cells, edited = dataset.cells, [i for i, c in enumerate(dataset.conditions) if not c.is_control]
@@ -52,15 +54,17 @@ def predictive_counts(model: FittedModel, dataset: Dataset, *, n_genes: int = 6)
     fold = (dataset.scale.to_state(predicted[place]) + floor) / (dataset.scale.to_state(control[place]) + floor)
     mean = np.maximum(law.batches.factor[cells.batch[rows]] * (fold * unedited) / cells.unit[rows, None], 1e-9)
     counts, n = cells.counts(rows).toarray(), len(rows)
-    at = np.arange(_MOST_COUNTS)
     tables = []
     for gene in np.argsort(-np.abs(change[place]), kind="stable")[:n_genes]:
         r = 1.0 / law.dispersion.value[gene]
         mu = mean[:, gene][:, None]
-        laws = [nbinom.pmf(at, r, r / (r + mu)).mean(axis=0), poisson.pmf(at, mu).mean(axis=0)]
-        shares = [np.append(each, max(1.0 - each.sum(), 0.0)) for each in laws]
-        seen = np.bincount(np.minimum(counts[:, gene].astype(int), _MOST_COUNTS), minlength=_MOST_COUNTS + 1) / n
-        lower, upper = (binom.ppf(q, n, np.minimum(shares[0], 1.0)) / n for q in (0.05, 0.95))
-        columns = (dataset.conditions[condition].perturbation, dataset.genes[gene], np.arange(_MOST_COUNTS + 1))
+        largest = float(np.quantile(counts[:, gene], _INSIDE))
+        starts = np.arange(_BINS + 1) * max(int(np.ceil((largest + 1) / _BINS)), 1)
+        below = [nbinom.cdf(starts - 1, r, r / (r + mu)).mean(axis=0), poisson.cdf(starts - 1, mu).mean(axis=0)]
+        shares = [np.diff(each, append=1.0) for each in below]
+        step = np.searchsorted(starts, counts[:, gene], side="right") - 1
+        seen = np.bincount(step, minlength=len(starts)) / n
+        lower, upper = (binom.ppf(q, n, np.clip(shares[0], 0.0, 1.0)) / n for q in (0.05, 0.95))
+        columns = (dataset.conditions[condition].perturbation, dataset.genes[gene], starts)
         tables.append(pd.DataFrame(dict(zip(COLUMNS, (*columns, seen, *shares, lower, upper), strict=True))))
     return pd.concat(tables, ignore_index=True)

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
 from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE
-from semimech.data.curation.shifts import contrast, control_shifts, threshold
+from semimech.data.curation.mitochondrial_genes import is_mitochondrial
+from semimech.data.curation.shifts import compared_with, contrast, control_shifts, threshold
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
 
@@ -37,12 +38,12 @@ def log_depth(screen: Screen) -> Float[np.ndarray, " cell"] | None:
 
 def mitochondrial_share(screen: Screen) -> Float[np.ndarray, " cell"] | None:
     """Share of each cell's expression that is of mitochondrial genes; ``None`` if too few of them are measured."""
-    is_mitochondrial = np.array([gene.upper().startswith(("MT-", "MT.")) for gene in screen.annotation.genes])
-    if is_mitochondrial.sum() < MIN_GENES or is_mitochondrial.all():
+    mitochondrial = np.array([is_mitochondrial(gene) for gene in screen.annotation.genes])
+    if mitochondrial.sum() < MIN_GENES or mitochondrial.all():
         return None
     values = _linear(screen)
     total = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    part = np.asarray(values[:, np.flatnonzero(is_mitochondrial)].sum(axis=1, dtype=np.float64)).ravel()
+    part = np.asarray(values[:, np.flatnonzero(mitochondrial)].sum(axis=1, dtype=np.float64)).ravel()
     return np.where(total > 0, part / np.maximum(total, 1e-300), np.nan)
 
 
@@ -81,9 +82,11 @@ def _phases(screen: Screen) -> tuple[dict[str, Bool[np.ndarray, " gene"]], Float
 def check_depth(screen: Screen) -> Iterable[CheckFinding]:
     """Whether depth depends on the edit, within batches."""
     depth = log_depth(screen)
-    if depth is None or not screen.is_control.any():
+    if depth is None:
         return
     shifts = control_shifts(screen, depth)
+    if not np.isfinite(shifts.shift).any():
+        return
     found = np.flatnonzero(shifts.beyond(np.log(DEPTH_RATIO)))
     if not len(found):
         yield passed("depth by edit", f"no edit changes the depth by more than ×{DEPTH_RATIO}")
@@ -91,7 +94,7 @@ def check_depth(screen: Screen) -> Iterable[CheckFinding]:
     names = listed(f"{describe(screen.annotation.conditions[c])} (×{np.exp(shifts.shift[c]):.2f})" for c in found)
     yield warned(
         "depth by edit",
-        f"depth differs from controls of the batch in {len(found)} conditions: {names}",
+        f"depth differs from {compared_with(screen)} of the batch in {len(found)} conditions: {names}",
         threatens="means of log-normalised values, which depend on depth where counts are low",
         mend="look whether the edit changes cell size or kills cells; compare at equal depth",
     )
@@ -101,7 +104,10 @@ def check_mitochondria(screen: Screen) -> Iterable[CheckFinding]:
     """Whether many cells, or those of some edit, are rich in mitochondrial RNA, as dying cells are."""
     name, share = "mitochondrial share", mitochondrial_share(screen)
     if share is None:
-        yield passed(name, f"cannot tell: fewer than {MIN_GENES} genes named MT-… are measured")
+        yield passed(
+            name,
+            f"cannot tell: fewer than {MIN_GENES} mitochondrial genes are measured, by the names MT-… or their Ensembl identifiers",
+        )
         return
     high = float(np.mean(share[np.isfinite(share)] > HIGH_MITOCHONDRIAL))
     said = f"median {np.nanmedian(share):.1%}; {high:.1%} of cells above {HIGH_MITOCHONDRIAL:.0%}"
@@ -113,7 +119,9 @@ def check_mitochondria(screen: Screen) -> Iterable[CheckFinding]:
     names = [f"{describe(screen.annotation.conditions[c])} ({shifts.shift[c]:+.1%})" for c in found]
     yield warned(
         name,
-        f"{said}; {len(found)} conditions differ from controls of the batch: {listed(names)}" if names else said,
+        f"{said}; {len(found)} conditions differ from {compared_with(screen)} of the batch: {listed(names)}"
+        if names
+        else said,
         threatens="effects, where dying or broken cells stand for the edit",
         mend=f"remove cells above {HIGH_MITOCHONDRIAL:.0%}, unless the cells are of a kind that is rich in mitochondria",
     )
@@ -125,13 +133,13 @@ def check_cell_cycle(screen: Screen) -> Iterable[CheckFinding]:
     if not scores:
         yield passed(name, f"cannot tell: fewer than {MIN_GENES} genes of the S or of the G2M phase are measured")
         return
-    if not screen.is_control.any():
+    every = {phase: control_shifts(screen, score) for phase, score in scores.items()}
+    if not any(np.isfinite(shifts.shift).any() for shifts in every.values()):
         return
     names = []
     phases, weight = _phases(screen)
     rest = (weight > 0) & ~(phases["S"] | phases["G2M"])
-    for phase, score in scores.items():
-        shifts = control_shifts(screen, score)
+    for phase, shifts in every.items():
         n_tests = len(scores) * int(np.isfinite(shifts.shift).sum())
         for c in np.flatnonzero(shifts.beyond(CYCLE_SHIFT * shifts.spread, n_tests=n_tests)):
             each = (contrast(screen, int(c)) @ screen.measurement.observed) * weight
@@ -147,7 +155,7 @@ def check_cell_cycle(screen: Screen) -> Iterable[CheckFinding]:
         return
     yield warned(
         name,
-        f"scores differ from controls of the batch in {len(names)} cases: {listed(names)}",
+        f"scores differ from {compared_with(screen)} of the batch in {len(names)} cases: {listed(names)}",
         threatens="which genes an edit regulates: many follow the cycle and not the edit",
         mend="compare cells of the same phase, or read effects on cell-cycle genes as effects on growth",
     )

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from semimech.data.batch_effect import MIN_CONTROLS
-from semimech.data.curation.shifts import strata, threshold
+from semimech.data.curation.shifts import references, strata, threshold
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
 
@@ -19,7 +19,7 @@ FEW_CELLS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class OnTarget:
-    """Expression of the edited gene in one condition, as a multiple of that in controls of the same batches.
+    """Expression of the edited gene in one condition, as a multiple of that in its references of the same batches.
 
     Parameters
     ----------
@@ -42,41 +42,37 @@ class OnTarget:
 
 
 def on_target_effects(screen: Screen) -> tuple[OnTarget, ...]:
-    """Measure the edited gene in each condition of one edit, at the last harvest of that edit in its medium.
+    """Measure the edited gene in each condition of one edit, at the last harvest of that edit in its medium that has cells enough.
 
-    Conditions of fewer than 20 cells beside controls are left out, and genes that controls do not express.
+    These are 20 beside controls. Genes that controls do not express are left out.
     """
     conditions, stratum = screen.annotation.conditions, strata(screen)
     place = {gene: i for i, gene in enumerate(screen.annotation.genes)}
-    last: dict[tuple[str, str, object], int] = {}
-    for i, condition in enumerate(conditions):
-        if len(condition.edits) == 1 and condition.edits[0].gene in place and not condition.washed_out:
-            edit = condition.edits[0]
-            key = (edit.gene, edit.kind, condition.medium)
-            if key not in last or condition.hours > conditions[last[key]].hours:
-                last[key] = i
-    is_control = screen.is_control
-    n_controls = np.bincount(stratum[is_control], minlength=int(stratum.max()) + 1)
-    found = []
-    for i in last.values():
-        edit = conditions[i].edits[0]
+    found: dict[tuple[str, str, object], OnTarget] = {}
+    of = references(screen)
+    for i in sorted(range(len(conditions)), key=lambda i: -conditions[i].hours):
+        if len(conditions[i].edits) != 1 or conditions[i].edits[0].gene not in place or conditions[i].washed_out:
+            continue
+        edit, is_control = conditions[i].edits[0], of(i)
+        key = (edit.gene, edit.kind, conditions[i].medium)
+        if key in found:
+            continue
+        n_controls = np.bincount(stratum[is_control], minlength=int(stratum.max()) + 1)
         rows = np.flatnonzero((screen.annotation.condition == i) & (n_controls[stratum] >= MIN_CONTROLS))
         if len(rows) < FEW_CELLS:
             continue
         values = np.expm1(screen.measurement.observed[:, [place[edit.gene]]].toarray().ravel().astype(float))
         fold, error = _fold(values, rows, is_control, stratum)
         if np.isfinite(fold):
-            found.append(
-                OnTarget(
-                    condition=i,
-                    gene=edit.gene,
-                    kind=edit.kind,
-                    efficacy=edit.efficacy,
-                    fold=fold,
-                    standard_error=error,
-                )
+            found[key] = OnTarget(
+                condition=i,
+                gene=edit.gene,
+                kind=edit.kind,
+                efficacy=edit.efficacy,
+                fold=fold,
+                standard_error=error,
             )
-    return tuple(found)
+    return tuple(sorted(found.values(), key=lambda each: each.condition))
 
 
 def _fold(

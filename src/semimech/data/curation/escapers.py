@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.mixtures import ambiguity, share_error
-from semimech.data.curation.shifts import strata
+from semimech.data.curation.shifts import references, strata
 from semimech.data.curation.target_counts import Escape, escape_by_condition, pooled
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
@@ -25,6 +25,8 @@ MIN_MOVED = 0.2
 """Least share of edited cells that must stand apart, beyond that of unedited ones."""
 MIN_DISTANCE = 3.0
 """Least distance of edited cells from unedited ones, in standard deviations of cells, at which they can be told apart."""
+KNOWN = 0.025
+"""Ambiguity up to which the share of these very cells is known to 5 points: its interval of two standard errors."""
 
 Key = TypeVar("Key", int, str)
 
@@ -63,6 +65,11 @@ class Escapers:
     skewness: float = 0.0
     weight: float = 1.0
     probability: Float[np.ndarray, " cell"] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def is_known_to_5_points(self) -> bool:
+        """Whether the estimate itself says that the share of these cells is known to 5 points; else its error says how well."""
+        return bool(self.ambiguity <= KNOWN)
 
 
 def escaper_share(
@@ -154,7 +161,12 @@ def escapers_by_condition(screen: Screen) -> dict[int, Escapers]:
 
 
 def escapers_by_perturbation(screen: Screen) -> dict[str, Escapers]:
-    """Escapers of each perturbation: from the target's counts at all harvests where these tell them, else from whole cells at the last harvest."""
+    """Escapers of each perturbation: from the target's counts at all harvests where these tell them, else from whole cells at the last harvest.
+
+    None without unedited cells.
+    """
+    if not screen.is_control.any():
+        return {}
     conditions = screen.annotation.conditions
     parts: dict[str, list[Escape]] = {}
     for i, each in escape_by_condition(screen).items():
@@ -191,26 +203,27 @@ def last_harvests(screen: Screen) -> list[int]:
 
 def told_apart(screen: Screen, last: list[int]) -> tuple[dict[int, Escapers], dict[int, np.ndarray]]:
     """Escapers among the cells of these conditions that stand apart from their controls as a whole, and which cells these are."""
-    stratum, rng = strata(screen), np.random.default_rng(0)
-    n_controls = np.bincount(stratum[screen.is_control], minlength=int(stratum.max()) + 1)
-    centres: dict[int, Float[np.ndarray, " gene"]] = {}
-    pools: dict[int, np.ndarray] = {}
+    stratum, rng, of = strata(screen), np.random.default_rng(0), references(screen)
+    others, centres = np.zeros(0, dtype=bool), {}
 
     def centred(rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
         values = screen.measurement.observed[rows].toarray().astype(float)
         for s in np.unique(stratum[rows]):
             if s not in centres:
-                pools[s] = np.flatnonzero(screen.is_control & (stratum == s))
-                centres[s] = np.asarray(screen.measurement.observed[pools[s]].mean(axis=0)).ravel()
+                pool = np.flatnonzero(others & (stratum == s))
+                centres[s] = np.asarray(screen.measurement.observed[pool].mean(axis=0)).ravel()
             values[stratum[rows] == s] -= centres[s]
         return values
 
     found, cells = {}, {}
     for i in last:
-        rows = np.flatnonzero((screen.annotation.condition == i) & (n_controls[stratum] >= MIN_CONTROLS))
+        if of(i) is not others:
+            others, centres = of(i), {}
+            n_others = np.bincount(stratum[others], minlength=int(stratum.max()) + 1)
+        rows = np.flatnonzero((screen.annotation.condition == i) & (n_others[stratum] >= MIN_CONTROLS))
         if len(rows) < MIN_CELLS:
             continue
-        beside = np.flatnonzero(screen.is_control & np.isin(stratum, np.unique(stratum[rows])))
+        beside = np.flatnonzero(others & np.isin(stratum, np.unique(stratum[rows])))
         beside = np.sort(rng.permutation(beside)[:_MOST_CONTROLS])
         escapers = escaper_share(centred(rows), centred(beside), rng=rng)
         if escapers is not None:
@@ -221,8 +234,6 @@ def told_apart(screen: Screen, last: list[int]) -> tuple[dict[int, Escapers], di
 def check_escapers(screen: Screen) -> Iterable[CheckFinding]:
     """Whether many cells of an edit look unedited."""
     name = "escapers"
-    if not screen.is_control.any():
-        return
     found = escapers_by_condition(screen)
     if not found:
         yield passed(name, f"cannot tell: no edit of {MIN_CELLS} cells moves them far enough from unedited ones")
@@ -233,7 +244,8 @@ def check_escapers(screen: Screen) -> Iterable[CheckFinding]:
         if e.share - 2 * e.standard_error > ESCAPED
     ]
     shares = [e.share for e in found.values()]
-    said = f"of {len(found)} edits that can be told, {np.median(shares):.0%} of cells look unedited (median)"
+    n_known = sum(e.is_known_to_5_points for e in found.values())
+    said = f"of {len(found)} edits that can be told ({n_known} to 5 points), {np.median(shares):.0%} of cells look unedited (median)"
     if not many:
         yield passed(name, f"{said}, {max(shares):.0%} at most")
         return

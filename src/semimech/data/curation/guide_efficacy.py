@@ -30,7 +30,7 @@ def guide_efficacy(screen: Screen) -> pd.DataFrame:
         of level 1 − `LEVEL`, over all guides.
     """
     rows: list[dict[str, object]] = []
-    if screen.guides is not None:
+    if screen.guides is not None and screen.is_control.any():
         found, cells = told_apart(screen, last_harvests(screen))
         for i, escapers in found.items():
             code = screen.guides.code[cells[i]]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen
 
-_ENSEMBL = re.compile(r"ENS[A-Z]{0,6}G\d{11}(\.\d+)?(_PAR_Y)?")
+_ENSEMBL = re.compile(r"ENS[A-Z]{0,6}G\d{11}(\.\d+)?(_PAR_Y)?(-\d+)?")
+"""With the number that a name gets which stood before."""
 _ENTREZ = re.compile(r"\d+")
 _DATE = re.compile(r"(\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(mar|sep|dec)-\d{1,2})", re.IGNORECASE)
 
@@ -77,6 +78,7 @@ def check_edit_names(screen: Screen) -> Iterable[CheckFinding]:
     measured = set(genes)
     foreign = [t for t in targets if t not in measured]
     kinds = {kind_of_name(gene) for gene in genes}
+    kinds -= {"date"} if len(kinds) > 1 else set()
     other = [t for t in foreign if kind_of_name(t) not in kinds] if len(kinds) == 1 else []
     versions = {without_version(gene) for gene in genes}
     unversioned = [t for t in foreign if without_version(t) in versions]

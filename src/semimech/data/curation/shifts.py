@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy.stats import norm
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.screen import Screen
 
-LEVEL = 0.01
-"""Probability, over all comparisons of one check, of a difference that is none."""
+LEVEL = 0.01 / 8
+"""Probability, over all comparisons of one check, of a difference that is none: 0.01 over the eight checks that compare with chance."""
+MIN_EDITS = 5
+"""Edits from which one can be compared with the others where there are no unedited cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,7 @@ class Shifts:
     standard_error
         Its standard error.
     spread
-        Standard deviation of the quantity over unedited cells of one batch.
+        Standard deviation of the quantity over the cells compared with, within batches.
     """
 
     shift: Float[np.ndarray, " condition"]
@@ -47,13 +50,36 @@ def threshold(n_tests: int) -> float:
 
 
 def strata(screen: Screen) -> Int[np.ndarray, " cell"]:
-    """Index of what a cell shares with its controls: the batch, and the time and medium where controls move."""
-    comparison = screen.comparison
-    return screen.annotation.batch * (int(comparison.max(initial=0)) + 1) + comparison
+    """Index of what a cell shares with its controls: the batch, and the time and medium where controls move, or where there are none."""
+    comparison, annotation = screen.comparison, screen.annotation
+    if not screen.is_control.any():
+        places = [(c.media, c.hours) for c in annotation.conditions]
+        comparison = np.array([places.index(place) for place in places])[annotation.condition]
+    return annotation.batch * (int(comparison.max(initial=0)) + 1) + comparison
+
+
+def references(screen: Screen) -> Callable[[int], Bool[np.ndarray, " cell"]]:
+    """Cells with which those of a condition are compared: unedited ones, in the same array for all conditions.
+
+    Without unedited cells, those of edits of other genes: what most edits do not do shows against their mean. None if there are fewer
+    than `MIN_EDITS`.
+    """
+    is_control, conditions = screen.is_control, screen.annotation.conditions
+    if is_control.any():
+        return lambda condition: is_control
+    genes = [{e.gene for period in c.history for e in period.context.edits} for c in conditions]
+    if len(set(map(frozenset, genes))) < MIN_EDITS:
+        return lambda condition: is_control
+    return lambda condition: np.array([not mine & genes[condition] for mine in genes])[screen.annotation.condition]
+
+
+def compared_with(screen: Screen) -> str:
+    """What `references` are, in words."""
+    return "controls" if screen.is_control.any() else "the other edits"
 
 
 def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts:
-    r"""Compare each condition with controls.
+    r"""Compare each condition with its `references`.
 
     Within stratum b the difference is :math:`d_b = \bar y_{pb} - \bar y_{0b}`. Differences are averaged with weights
     :math:`1/(1/n_{pb} + 1/n_{0b})`, which are the best for cells of equal variance and leave batch effects out.
@@ -67,13 +93,17 @@ def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts
     """
     stratum, condition, known = strata(screen), screen.annotation.condition, np.isfinite(values)
     n_strata, n_conditions = int(stratum.max()) + 1, len(screen.annotation.conditions)
-    rows = screen.is_control & known
-    n_controls = np.bincount(stratum[rows], minlength=n_strata)
-    is_usable = n_controls >= MIN_CONTROLS
-    mean, variance = _moments(values[rows], stratum[rows], n_strata)
-    pooled = float(np.average(variance, weights=n_controls * is_usable)) if is_usable.any() else np.nan
     shift, error = np.full(n_conditions, np.nan), np.full(n_conditions, np.nan)
-    for c in np.flatnonzero([not c.is_control for c in screen.annotation.conditions]):
+    of, others, spreads = references(screen), None, []
+    for c in (i for i, each in enumerate(screen.annotation.conditions) if not each.is_control):
+        if others is not of(c):
+            others = of(c)
+            rows = others & known
+            n_controls = np.bincount(stratum[rows], minlength=n_strata)
+            is_usable = n_controls >= MIN_CONTROLS
+            mean, variance = _moments(values[rows], stratum[rows], n_strata)
+            pooled = float(np.average(variance, weights=n_controls * is_usable)) if is_usable.any() else np.nan
+            spreads.append(np.sqrt(pooled))
         kept = np.flatnonzero((condition == c) & known & is_usable[stratum])
         if len(kept) < 2:
             continue
@@ -86,12 +116,12 @@ def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts
         weight /= weight.sum()
         shift[c] = weight @ (centre[at] - mean[at])
         error[c] = np.sqrt(weight**2 @ (within / n[at] + variance[at] / n_controls[at]))
-    return Shifts(shift=shift, standard_error=error, spread=float(np.sqrt(pooled)))
+    return Shifts(shift=shift, standard_error=error, spread=float(np.mean(spreads)) if spreads else np.nan)
 
 
 def contrast(screen: Screen, condition: int) -> Float[np.ndarray, " cell"]:
     """Weights of cells whose sum over a quantity is its `control_shifts` of one condition; zero without controls."""
-    stratum, is_control = strata(screen), screen.is_control
+    stratum, is_control = strata(screen), references(screen)(condition)
     weights = np.zeros(len(stratum))
     total = 0.0
     for s in np.unique(stratum[screen.annotation.condition == condition]):

@@ -17,7 +17,7 @@ from scipy.special import expit, gammaln, logit
 from scipy.stats import nbinom
 
 from semimech.data.curation.mixtures import ambiguity, share_error
-from semimech.data.curation.shifts import strata
+from semimech.data.curation.shifts import references, strata
 from semimech.data.screen import Screen
 
 LEAST_LOSS = 0.2
@@ -162,11 +162,11 @@ def escape_by_condition(screen: Screen) -> dict[int, Escape]:
     by_gene, stratum, rng = counts.tocsc(), strata(screen), np.random.default_rng(0)
     known = np.isfinite(unit) & (unit > 0)
     depth = np.divide(1.0, unit, out=np.zeros(len(unit)), where=known)
-    control = screen.is_control & known
-    enough = np.bincount(stratum[control], minlength=int(stratum.max()) + 1) >= LEAST_CELLS
-    control &= enough[stratum]
-    found = {}
+    of, found = references(screen), {}
     for i, condition in enumerate(screen.annotation.conditions):
+        control = of(i) & known
+        enough = np.bincount(stratum[control], minlength=int(stratum.max()) + 1) >= LEAST_CELLS
+        control &= enough[stratum]
         targets = [e.gene for e in condition.edits if e.kind != "crispra" and not e.compound and e.gene in column]
         cells = np.flatnonzero((screen.annotation.condition == i) & known & enough[stratum])
         if len(condition.edits) != 1 or not targets or len(cells) < LEAST_CELLS:

@@ -151,7 +151,9 @@ def escape_by_condition(screen: Screen) -> dict[int, Escape]:
 
 
 def escapers_to_test(screen: Screen) -> dict[str, Escapers]:
-    """Escapers of each perturbation: from whole cells at the last harvest, else from the target's counts at all harvests."""
+    """Escapers of each perturbation: from whole cells at the last harvest, else from the target's counts at all harvests; none without unedited cells."""
+    if not screen.is_control.any():
+        return {}
     conditions = screen.annotation.conditions
     parts: dict[str, list[Escape]] = {}
     for i, each in escape_by_condition(screen).items():

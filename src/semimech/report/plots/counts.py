@@ -16,7 +16,7 @@ def plot_counts(counts: pd.DataFrame) -> Figure:
     Parameters
     ----------
     counts
-        Columns ``gene``, ``count``, ``observed``, ``negative binomial``, ``Poisson``, ``lower`` and ``upper``.
+        Columns ``gene``, ``count`` (the least of a step), ``observed``, ``negative binomial``, ``Poisson``, ``lower`` and ``upper``.
     """
     genes = list(dict.fromkeys(counts["gene"]))
     figure = Figure(figsize=(WIDTH, _HEIGHT))
@@ -31,7 +31,7 @@ def plot_counts(counts: pd.DataFrame) -> Figure:
         one = counts[counts["gene"] == genes[number]]
         axes.fill_between(one["count"], one["lower"], one["upper"], color=BLUE, alpha=0.2, linewidth=0)
         (negative,) = axes.plot(
-            one["count"], one["negative binomial"], color=BLUE, linewidth=1.4, label="negative binomial, 90 % of cells"
+            one["count"], one["negative binomial"], color=BLUE, linewidth=1.4, label="negative binomial"
         )
         (plain,) = axes.plot(
             one["count"], one["Poisson"], color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)), label="Poisson"

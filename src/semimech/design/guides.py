@@ -1,0 +1,124 @@
+r"""The variance component of guides: how far guides of one edit differ, per gene, by moments, with intervals.
+
+With conditions :math:`c`, batches :math:`b` and the guides :math:`k` of each condition, cells are
+:math:`Y = \mu_{cb} + g_k + \varepsilon`, where :math:`\mu_{cb}` is whatever a condition does in a batch, and guides are nested in
+conditions. Of each condition :math:`Q_c = \mathrm{diag}(n_{k\cdot}) - \sum_b n_{\cdot b} n_{\cdot b}^T / n_{b}` and
+:math:`s_c = \bigl(\sum_b n_{kb} (\bar Y_{kb} - \bar Y_{b})\bigr)_k` give
+
+.. math:: S = \sum_c s_c^T Q_c^{+} s_c, \qquad E S = \sigma^2 \sum_c \mathrm{rank}\, Q_c + \upsilon^2 \sum_c \mathrm{tr}\, Q_c,
+
+Henderson's third method again (see `semimech.design.components`): unbiased for any allocation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from semimech._errors import ConfigError, DataError
+from semimech.data.screen import Screen
+from semimech.design.components import cell_interval, invert
+from semimech.design.groups import Groups, pool_groups
+
+
+def guide_component(
+    groups: Groups, of_guide: Int[np.ndarray, " guide"], genes: tuple[str, ...], *, level: float = 0.9
+) -> pd.DataFrame:
+    """Estimate the variance between guides of one condition, for every gene.
+
+    Parameters
+    ----------
+    groups
+        Cells pooled by guide, in the place of the condition, and batch.
+    of_guide
+        Condition of each guide; a guide that is used in several conditions is several guides.
+    genes
+        Names of the genes.
+    level
+        Level of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``gene``, and the variances ``cell`` (within guides and batches) and ``guide`` with ``_lower`` and ``_upper``, in the square of the scale of
+        the values. An estimate below zero is told as zero.
+
+    Raises
+    ------
+    ConfigError
+        If ``level`` is no probability, no guide has two cells in one batch, or no batch has two guides of one condition.
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"The level of intervals must lie between 0 and 1, got {level:g}")
+    degrees = int(groups.cells.sum()) - len(groups.cells)
+    if degrees < 1:
+        raise ConfigError("Variance of guides: no guide has two cells in one batch; means alone tell no variance")
+    cell = groups.scatter.sum(axis=0) / degrees
+    sums, rank, trace, square = np.zeros(len(cell)), 0, 0.0, 0.0
+    condition = of_guide[groups.condition]
+    for c in np.unique(condition):
+        rows = np.flatnonzero(condition == c)
+        guides, guide = np.unique(groups.condition[rows], return_inverse=True)
+        batch = np.unique(groups.batch[rows], return_inverse=True)[1]
+        n = np.zeros((len(guides), int(batch.max()) + 1))
+        n[guide, batch] = groups.cells[rows]
+        total = np.zeros((n.shape[1], len(cell)))
+        weighted = groups.cells[rows, None] * groups.mean[rows]
+        np.add.at(total, batch, weighted)
+        score = np.zeros((len(guides), len(cell)))
+        np.add.at(score, guide, weighted - groups.cells[rows, None] * (total / n.sum(axis=0)[:, None])[batch])
+        form = np.diag(n.sum(axis=1)) - (n / n.sum(axis=0)) @ n.T
+        sums += np.einsum("kg,kl,lg->g", score, np.linalg.pinv(form, rcond=1e-9, hermitian=True), score)
+        rank += int(np.linalg.matrix_rank(form, hermitian=True, tol=1e-9 * n.sum()))
+        trace, square = trace + float(np.trace(form)), square + float((form**2).sum())
+    if not rank:
+        raise ConfigError("Variance of guides: no batch has cells of two guides of one condition")
+    guide_variance = np.maximum((sums - cell * rank) / trace, 0.0)
+
+    def moments(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spread = cell**2 * rank + 2 * cell * value * trace + value**2 * square
+        return cell * rank + value * trace, 2 * spread
+
+    lower, upper = cell_interval(groups, cell, level)
+    ends = [invert(sums, moments, chance, trace, cell > 0) for chance in ((1 + level) / 2, (1 - level) / 2)]
+    return pd.DataFrame(
+        {
+            "gene": list(genes),
+            "cell": cell,
+            "cell_lower": lower,
+            "cell_upper": upper,
+            "guide": guide_variance,
+            "guide_lower": ends[0],
+            "guide_upper": ends[1],
+        }
+    )
+
+
+def guide_components(screen: Screen, *, level: float = 0.9) -> pd.DataFrame:
+    """The variance between guides of the edited conditions of a screen, see `guide_component`; cells are read once, by blocks.
+
+    Guides of unedited cells do not count: they have no effect to differ in.
+
+    Raises
+    ------
+    DataError
+        If no guides of edited cells are known.
+    ConfigError
+        If the cells tell no variance.
+    """
+    is_known = ~screen.is_control & (screen.guides.code >= 0 if screen.guides is not None else False)
+    if screen.guides is None or not is_known.any():
+        raise DataError("Variance of guides: no guide of edited cells is known; put their names into obs['guide']")
+    pair = screen.annotation.condition * len(screen.guides.names) + screen.guides.code
+    present, code = np.unique(pair[is_known], return_inverse=True)
+    guide = np.full(len(pair), -1)
+    guide[is_known] = code
+    groups = pool_groups(
+        screen.measurement.observed,
+        condition=guide,
+        batch=screen.annotation.batch,
+        n_conditions=len(present),
+        n_batches=len(screen.annotation.batches),
+    )
+    return guide_component(groups, present // len(screen.guides.names), screen.annotation.genes, level=level)
