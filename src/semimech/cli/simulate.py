@@ -22,7 +22,7 @@ def simulate(
     preset: Annotated[
         str,
         typer.Option(
-            help="World and design: ipsc_maintenance, endoderm_differentiation, drug_combination, haematopoiesis_in_vivo or tumour_in_vivo."
+            help="World and design: ipsc_maintenance, endoderm_differentiation, drug_combination, haematopoiesis_in_vivo, tumour_in_vivo or co_culture."
         ),
     ] = "ipsc_maintenance",
     genes: Annotated[int | None, typer.Option(min=2, help="Genes in the panel.")] = None,

@@ -1,5 +1,6 @@
 """Worlds with known truth."""
 
+from semimech.simulate.co_culture import co_culture, culture_table, cultures
 from semimech.simulate.fates import endoderm_differentiation, fate_world
 from semimech.simulate.gillespie import exact_counts, leaping_counts
 from semimech.simulate.graft import Graft
@@ -15,7 +16,14 @@ from semimech.simulate.study import STUDY_KINDS, Study, simulate_study, study_wo
 from semimech.simulate.truth import Truth, true_values
 from semimech.simulate.world import World
 
-PRESETS = (ipsc_maintenance, endoderm_differentiation, drug_combination, haematopoiesis_in_vivo, tumour_in_vivo)
+PRESETS = (
+    ipsc_maintenance,
+    endoderm_differentiation,
+    drug_combination,
+    haematopoiesis_in_vivo,
+    tumour_in_vivo,
+    co_culture,
+)
 """Functions that make a world and the design of a screen in it; they share the names of their arguments."""
 
 __all__ = [
@@ -32,6 +40,9 @@ __all__ = [
     "World",
     "WorldRecipe",
     "choose_edits",
+    "co_culture",
+    "culture_table",
+    "cultures",
     "drug_combination",
     "endoderm_differentiation",
     "exact_counts",
