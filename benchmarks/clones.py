@@ -164,6 +164,66 @@ def found_clones() -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
+def liver() -> tuple[np.ndarray, pd.DataFrame]:
+    """Counts of genes in livers of clock mutants and their wild types, replicates added up, each genotype at each time."""
+    path = shared_data() / "multirnaflow_bulk" / "RawCounts_Weger2021_MOUSEsub500.csv.gz"
+    table = pd.read_csv(path, index_col=0)
+    names = table.columns.str.extract(r"(?P<lineage>\w+)_t(?P<time>\d+)_r\d+")
+    names["time"] = 4.0 * names["time"].astype(float)
+    keys = names.groupby(["lineage", "time"]).indices
+    samples = pd.DataFrame(list(keys), columns=["lineage", "time"])
+    return np.stack([table.to_numpy(float)[:, at].sum(axis=1) for at in keys.values()], axis=1), samples
+
+
+def held_out_liver() -> pd.DataFrame:
+    """Each genotype at each later time, predicted from all else; genes with 100 reads on average."""
+    counts, samples = liver()
+    genes = np.flatnonzero(counts.mean(axis=1) >= 100)
+    log_share = np.log((counts + 0.5) / (counts.sum(axis=0) + 0.5 * len(counts)))[genes]
+    rows = []
+    for column in np.flatnonzero((samples["time"] > 0).to_numpy()):
+        lineage, at = samples.loc[column, "lineage"], float(samples.loc[column, "time"])
+        kept = np.arange(len(samples)) != column
+        sheet = samples[kept].reset_index(drop=True).assign(reads=counts.sum(axis=0)[kept])
+        model = follow_clones(counts[genes][:, kept], sheet)
+        mean, sd = model.predict([lineage], [at])
+        guesses = {"semimech": mean[:, 0], **baselines(log_share[:, kept], sheet, lineage, at)}
+        partner = lineage.replace("Ko", "Wt") if lineage.endswith("Ko") else lineage.replace("Wt", "Ko")
+        own = kept & (samples["lineage"] == lineage).to_numpy()
+        other = (samples["lineage"] == partner).to_numpy()
+        same = other & samples["time"].isin(samples["time"][own]).to_numpy()
+        now = log_share[:, other & (samples["time"] == at).to_numpy()][:, 0]
+        guesses["additive"] = log_share[:, own].mean(axis=1) + now - log_share[:, same].mean(axis=1)
+        truth = log_share[:, column]
+        error = np.sqrt(sd[:, 0] ** 2 + model.law.noise + 1.0 / (counts[genes, column] + 0.5))
+        covered = float(np.mean(np.abs(truth - mean[:, 0]) < 1.645 * error))
+        kind = "last time" if at == samples["time"].max() else "inner time"
+        for method, guess in guesses.items():
+            value = float(np.sqrt(np.mean((guess - truth) ** 2)))
+            rows.append(
+                {"kind": kind, "at": f"{lineage} {at:g} h", "method": method, "rmse": value, "covered": covered}
+            )
+    return pd.DataFrame(rows)
+
+
+def liver_summary(rows: pd.DataFrame) -> pd.DataFrame:
+    shown = []
+    for kind, table in rows.groupby("kind"):
+        wide = table.pivot(index="at", columns="method", values="rmse")
+        line: dict[str, object] = {"held out": f"{kind}, {len(wide)} samples"}
+        for method in ("semimech", "additive", "linear in log share", "mean of times", "persistence"):
+            line[method] = f"{wide[method].mean():.3f}"
+        best = wide.drop(columns="semimech").mean().idxmin()
+        ratio = np.log(wide["semimech"] / wide[best])
+        half = 1.96 * ratio.std(ddof=1) / np.sqrt(len(ratio))
+        line["over the best"] = (
+            f"{np.exp(ratio.mean()):.2f} [{np.exp(ratio.mean() - half):.2f}, {np.exp(ratio.mean() + half):.2f}] ({best})"
+        )
+        line["90 % interval covers"] = f"{table['covered'].mean():.0%}"
+        shown.append(line)
+    return pd.DataFrame(shown)
+
+
 def page(rows: pd.DataFrame) -> str:
     return (
         "\n\n".join(
@@ -179,6 +239,15 @@ def page(rows: pd.DataFrame) -> str:
                 "## Growth and bias",
                 "Clones whose 90 % interval of growth lies on one side of 0, and whose interval of bias lies beyond twofold.",
                 markdown(found_clones()),
+                "## Liver, genotype by time",
+                "Bulk RNA of livers of Bmal1 and Cry1/2 mutants and their wild types, six times four hours apart (Weger 2021; 500 genes). The same law: a gene is a clone, a genotype a lineage. One genotype at one time is predicted from all else; "
+                "“additive” is the genotype's mean and the partner genotype's course.",
+                markdown(liver_summary(held_out_liver())),
+                "## What the numbers say",
+                "Held-out times are ties with the best baseline, and the best baseline is another one in each set: the mean of times where counts come and go (macaque, human), a straight line where they do not (mouse, liver), "
+                "persistence never. The law holds all of them and weighs them by its variances; it beats the best of them at the last time in the human, and its intervals cover. With two held-out samples of "
+                "bulk blood the mouse says little. Zeros make most of the error: about half of the samples of a followed clone have no read, which the law can only call noise, and hardly any clone grows or shrinks beyond it. "
+                "Biases to lineages are large and many.",
             ]
         )
         + "\n"
