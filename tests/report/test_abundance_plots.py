@@ -17,9 +17,7 @@ def screen():
     sizes = {"n_genes": 3, "guides": 3, "n_neutral": 20, "effects": {"g1": -0.03}}
     first, sheet = guide_screen(1, hours=(0, 96), **sizes)
     second, _ = guide_screen(2, hours=(0, 96), **sizes)
-    table = first.assign(
-        again48=second["after48"], again96=second["after96"], before=first["before"] + second["before"]
-    )
+    table = first.assign(again96=second["after96"], before=first["before"] + second["before"])
     more = sheet[sheet["role"] == "sample"].assign(sample="again96", animal="2")
     return analyse_abundance(guide_counts(table, pd.concat([sheet, more], ignore_index=True)))
 
