@@ -96,6 +96,10 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
                 "edits, asked for pairs; squared errors against noise-free means, without the edited genes. “Without” is the same law. Phases are told by marker genes alone. Targets: at least 20 % less error where edits arrest, no more than "
                 "noise where they do not.",
                 markdown(summary(rows)),
+                "## What the numbers say",
+                "Two edits that arrest in one phase cannot arrest twice: adding means overshoots, adding log odds does not. Shares of phases are found to a few per cent from twenty markers. How much there is to win is how much of the error is composition: "
+                "these worlds were settled at seed 0, after a first version, in which half of the edits arrested and regulation was twice as strong, where two of ten pairs arrested in one phase and the part took 17 % off the error of the model and 4 % off that of adding up "
+                "(one world).",
             ]
         )
         + "\n"
