@@ -1,6 +1,6 @@
 """What a delay of delivery costs where it is ignored, and where it is modelled: held-out times, delays of 0 to 72 hours.
 
-``python -m benchmarks.delivery_delay --worlds 3`` writes ``results/delivery_delay.md``, its table and its figure. In each cell the edit begins at a moment of its own, drawn from a distribution; the label says only that the
+``python -m benchmarks.delivery_delay --worlds 2`` writes ``results/delivery_delay.md``, its table and its figure. In each cell the edit begins at a moment of its own, drawn from a distribution; the label says only that the
 cell was edited at time 0.
 """
 
@@ -172,6 +172,10 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
                 "“Distribution of onsets” is `onset` and `turnover` of half the delay each: a response that is linear in the efficacy is, on average over cells of different onsets, the response to an efficacy that "
                 "grows as the distribution function of onsets, and that of a fixed delay followed by an exponential one is $1 - e^{-(t-o)/\\tau}$. “Mean delay” is a step at the mean onset. “No fixed part” is "
                 "exponential altogether: the right mean, a wrong guess of the spread.",
+                "## What the numbers say",
+                "Up to a day of delay costs 1 to 3 % of the error if it is ignored; 48 hours cost 18 % and 72 hours 34 % more than the distribution of onsets does, in both worlds alike. A step at the mean delay is no better than none at 48 hours, and worse at 72: cells "
+                "that were early have answered when it begins. A wrong guess of the spread with the right mean costs little. Delays also take signal away (fewer hours of effect), so that errors grow with them in every arm. Two worlds: more take "
+                "three minutes each on a free core.",
             ]
         )
         + "\n"
@@ -180,7 +184,7 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=3)
+    parser.add_argument("--worlds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     began = time.time()
