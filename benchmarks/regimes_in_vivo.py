@@ -1,6 +1,6 @@
 """Four regimes in one table: worlds in hosts beside those in culture, held-out edits and times, the model against every baseline.
 
-``python -m benchmarks.regimes_in_vivo --worlds 3`` writes ``results/regimes_in_vivo.md``; the worlds in culture are those of `benchmarks.regimes`, read from its table.
+``python -m benchmarks.regimes_in_vivo --worlds 2`` writes ``results/regimes_in_vivo.md``; the worlds in culture are those of `benchmarks.regimes`, read from its table.
 """
 
 from __future__ import annotations
@@ -142,9 +142,10 @@ def page(in_vivo: pd.DataFrame, worlds: int, minutes: float) -> str:
                 "## Mean squared errors in hosts",
                 markdown(errors(scores)),
                 "## What the numbers say",
-                "In hosts without fates the model loses at held-out times to carrying the measured means on (persistence, additive, OT interpolation), which it does not in culture; where cells take fates, the model inside fates is first or ties. What the "
-                "loss comes from was not taken apart: supposed are survivors, whose means move by selection and drift, which a law of cells reads as their dynamics, and edits of which a handful of cells is left. The counts of guides, which tell selection "
-                "(`semimech abundance --cells`), are not used by these fits. With so few worlds this shows what to look at, not how much it matters.",
+                "Where grafted cells take fates, the model inside fates is first in every task. Where they do not, it beats all baselines on held-out edits, but loses held-out inner times in both worlds to carrying the measured means on, which it does not in culture. "
+                "Part of that is the start: cells in a host have no settled start to begin from, and the same cells of world 320, declared as in vitro, are predicted with an error of .080 instead of .092 (persistence .062). The rest was not taken apart; supposed are survivors, whose means "
+                "move by selection and drift, which a law of cells reads as their dynamics, and edits of which a dozen cells is left. The counts of guides, which tell selection (`semimech abundance --cells`), are not used by these fits. Two worlds show what to look at, not how much "
+                "it matters.",
             ]
         )
         + "\n"
@@ -153,7 +154,7 @@ def page(in_vivo: pd.DataFrame, worlds: int, minutes: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=3)
+    parser.add_argument("--worlds", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     began, rows = time.time(), []
