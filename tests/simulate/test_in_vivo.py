@@ -82,12 +82,6 @@ def test_the_files_are_read_as_any_others(screen, tmp_path):
     assert set(screen.cells.obs["batch"]) == {"animal1", "animal2"}
 
 
-def test_one_key_is_one_screen(preset, screen):
-    again = simulate_in_vivo(*preset, n_truth_cells=16, key=jax.random.key(4))
-    assert again.guides.equals(screen.guides)
-    assert (again.cells.X != screen.cells.X).nnz == 0
-
-
 def test_stem_cells_take_the_fate_whose_regulator_they_keep():
     world, design = haematopoiesis_in_vivo(**SIZES, key=jax.random.key(5))
     assert {"SPI1", "GATA1"} <= {c.perturbation for c in design.conditions}
