@@ -37,7 +37,12 @@ EVERS = pd.DataFrame({"sample": ["B1", "B2", "B3", "A1", "A2", "A3"], "role": ["
 
 
 def semimech(table: pd.DataFrame, sheet: pd.DataFrame, neutral: str) -> pd.DataFrame:
-    found = analyse_abundance(guide_counts(table, sheet, neutral=(neutral,))).genes
+    if "target" in table:  # neutral guides keep their genes: what guides of one gene share is part of the null
+        names = tuple(sorted(set(table.loc[table["gene"] == neutral, "target"])))
+        table = table.assign(gene=table["target"]).drop(columns="target")
+    else:
+        names = (neutral,)
+    found = analyse_abundance(guide_counts(table, sheet, neutral=names)).genes
     return found[["gene", "effect", "score", "p"]]
 
 
@@ -150,6 +155,7 @@ def evers_split(table: pd.DataFrame, seed: int) -> list[dict[str, object]]:
     harmless = rng.permutation(sorted(set(table.loc[table["gene_class"] == "nonessential", "gene"])))
     neutral = harmless[: len(harmless) // 2]
     essential = set(table.loc[table["gene_class"] == "essential", "gene"])
+    table["target"] = table["gene"]
     table.loc[table["gene"].isin(neutral), "gene"] = "Negative"
     rows = []
     for name, method in METHODS.items():
@@ -216,8 +222,8 @@ def page(regnase: pd.DataFrame, evers: pd.DataFrame, splits: int, seconds: float
                 "## What the numbers say",
                 "The t-test takes guides and animals of a gene as replicates, but a guide's animals share the drift of the library: it calls null genes three to four times as often as its level says, and passes 6 % at 5 % FDR in "
                 "some splits. Rank aggregation is as calibrated as semimech here and finds fewer than half of the genes. In vitro the ranking is solved by anything, the mean log-fold change too. "
-                "The level is not: guides of one non-essential gene share a small effect of their own, deep counts show it, and neutral guides drawn independently do not know it, so that semimech calls more "
-                "non-essential genes than 5 % (the others far more). Look at effect sizes where drift is small.",
+                "The level is not: guides of one non-essential gene share a small effect of their own, and deep counts show it. Neutral guides here are those of genes, so that semimech knows what guides of one gene share (the "
+                "correlation inside neutral genes widens the null); taken as independent draws they made it call 18 % of the held-out non-essential genes. The others do not allow for it.",
             ]
         )
         + "\n"

@@ -39,6 +39,7 @@ from semimech.simulate import (
     write_screen,
 )
 from semimech.simulate.fates import FATES
+from semimech.simulate.presets_in_vivo import LINEAGES
 
 RESULTS = Path(__file__).resolve().parent / "results"
 REGIMES = {"non-differentiating": ipsc_maintenance, "differentiating": endoderm_differentiation}
@@ -132,7 +133,7 @@ def held_out(data: Dataset, number: int) -> tuple[Split, Split]:
     Where there are regulators of fate, one of the two is held out, in turns, and the other trains.
     """
     genes = sorted({edit.gene for condition in data.conditions for edit in condition.edits})
-    fates = [gene for gene in FATES if gene in genes]
+    fates = [gene for gene in (*FATES, *LINEAGES) if gene in genes]
     rng = np.random.default_rng(number)
     others = rng.permutation([gene for gene in genes if gene not in fates])
     chosen = ([fates[number % 2]] if fates else []) + others.tolist()

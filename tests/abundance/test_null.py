@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from semimech.abundance import NeutralNull
+from semimech.abundance.null import shared_by_genes
 
 
 @pytest.mark.parametrize("n", [1, 4, 30])
@@ -37,3 +38,25 @@ def test_genes_of_neutral_guides_reach_a_level_as_often_as_it_says():
 
 def test_a_mean_beyond_all_neutral_ones_has_the_least_probability():
     assert NeutralNull(scores=np.linspace(-1, 1, 50)).two_sided(np.array([50.0]), 3)[0] == 1e-14
+
+
+def test_guides_of_one_gene_that_share_an_effect_reach_a_level_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+
+    def guides(n_genes):
+        return (rng.standard_normal((n_genes, 1)) + 1.5 * rng.standard_normal((n_genes, 5))).ravel()
+
+    neutral = guides(200)
+    rho = shared_by_genes(neutral, [str(n // 5) for n in range(1000)])
+    assert rho == pytest.approx(1.0 / (1.0 + 1.5**2), abs=0.07)
+    tested = guides(4000).reshape(-1, 5).mean(axis=1)
+    assert np.mean(NeutralNull(scores=neutral, correlation=rho).two_sided(tested, 5) < 0.05) == pytest.approx(
+        0.05, abs=0.02
+    )
+    assert np.mean(NeutralNull(scores=neutral).two_sided(tested, 5) < 0.05) > 0.1
+
+
+def test_guides_without_genes_of_their_own_share_nothing():
+    scores = np.random.default_rng(3).standard_normal(300)
+    assert shared_by_genes(scores, ["non-targeting"] * 300) == 0.0
+    assert shared_by_genes(scores[:20], [str(n // 4) for n in range(20)]) == 0.0

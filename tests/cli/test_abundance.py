@@ -38,3 +38,31 @@ def test_a_sample_that_is_not_in_the_table_ends_with_exit_code_2(files, tmp_path
     assert done.code == 2
     assert "no column for the samples later" in done.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    out = tmp_path_factory.mktemp("host") / "tumour.h5ad"
+    sizes = ("--genes", 24, "--edits", 8, "--cells", 60, "--control-cells", 60)
+    done = call("simulate", "--preset", "tumour_in_vivo", *sizes, "--out", out)
+    assert done.code == 0, done.err
+    samples = pd.read_csv(out.with_suffix(".samples.tsv"), sep="\t")
+    assert len(samples) == 1 + 3 * 3
+    samples[samples["hours"].isin([0.0, 360.0])].to_csv(out.with_suffix(".samples.tsv"), sep="\t", index=False)
+    return out
+
+
+def test_cells_of_the_same_edits_are_freed_of_survivor_bias(host, tmp_path):
+    tables = host.with_suffix(".guides.tsv"), "--samples", host.with_suffix(".samples.tsv")
+    done = call("abundance", *tables, "--cells", host, "--relaxation-hours", 60, "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    table = pd.read_csv(tmp_path / "out" / "expression.tsv", sep="\t")
+    assert list(table) == ["edit", "gene", "harvested", "corrected", "lower", "upper"]
+    assert table["gene"].nunique() == 24 and (table["lower"] <= table["upper"]).all()
+    assert "growth follows the expression of" in done.err
+
+
+def test_cells_without_a_place_for_their_table_are_refused(host):
+    tables = host.with_suffix(".guides.tsv"), "--samples", host.with_suffix(".samples.tsv")
+    done = call("abundance", *tables, "--cells", host)
+    assert done.code == 2 and "say where with --out" in done.err

@@ -14,7 +14,7 @@ from semimech.abundance.bottleneck import MIN_BARCODES, Bottleneck, counted_shar
 from semimech.abundance.counts import REFERENCE, SAMPLE, GuideCounts
 from semimech.abundance.drift import log_change_moments
 from semimech.abundance.effects import gene_effects
-from semimech.abundance.null import NeutralNull
+from semimech.abundance.null import NeutralNull, shared_by_genes
 
 _MOST = 6.0
 """Residuals count up to this size: one jackpot is not a gene."""
@@ -69,7 +69,7 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     In each sample founders, clone sizes and over-dispersion are fitted to the neutral guides (`estimate_founders`). Each guide then has a residual, the normal quantile of its count
     in that law, and a change of abundance, the natural logarithm of its count over that of neutral cells, less what drift alone does to logarithms. Both are averaged over
     samples, by hours and precision; residuals of guides of one gene are averaged and held against averages of neutral guides (`NeutralNull`), which
-    carries everything that neutral guides share between animals. Effects are means over guides with the guides' own spread (`gene_effects`).
+    carries everything that neutral guides share between animals and, where they target genes that do nothing, what guides of one gene share. Effects are means over guides with the guides' own spread (`gene_effects`).
 
     Parameters
     ----------
@@ -121,7 +121,8 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
             "score": score,
         }
     )
-    null = NeutralNull(scores=score[neutral])
+    names = guides["gene"].to_numpy()[neutral].tolist()
+    null = NeutralNull(scores=score[neutral], correlation=shared_by_genes(score[neutral], names))
     guides["p"] = null.two_sided(score, 1)
     genes = _test(guides[~guides["neutral"]], null, level)
     shares = genes.set_index("gene")[["effect", "fdr"]].reindex(guides["gene"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from semimech.abundance import AbundanceScreen
 
 
 def abundance(
@@ -34,11 +38,24 @@ def abundance(
     ] = None,
     min_reads: Annotated[int, typer.Option(min=1, help="Leave out guides with fewer reads in the reference.")] = 10,
     level: Annotated[float, typer.Option(help="Coverage of intervals.")] = 0.9,
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            help="Single cells of the same edits (.h5ad): their effects on expression, freed of survivor bias, as expression.tsv."
+        ),
+    ] = None,
+    relaxation_hours: Annotated[
+        float, typer.Option(min=0.0, help="How long a cell and its daughters keep their state; by default for good.")
+    ] = math.inf,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws behind intervals of expression.")] = 0,
 ) -> None:
     """Tell selection from drift in counts of guides: founders of each sample, and what each gene does to abundance."""
+    from semimech._errors import ConfigError
     from semimech._files import replacing
     from semimech.abundance import analyse_abundance, read_guide_counts
 
+    if cells is not None and out is None:
+        raise ConfigError("--cells writes expression.tsv: say where with --out")
     data = read_guide_counts(counts, samples, neutral=tuple(neutral or ()))
     found = analyse_abundance(data, min_reads=min_reads, level=level)
     if out is not None:
@@ -48,6 +65,8 @@ def abundance(
             with replacing(out / f"{name}.tsv") as temporary:
                 table.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
         write_abundance(found, out / "report.html", title=f"Abundance: {counts.name}")
+    if cells is not None:
+        _correct(found, cells, out, relaxation_hours, level, seed)
     shown = found.genes if len(found.genes) else found.founders
     shown.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
     for row in found.founders.to_dict("records"):
@@ -58,5 +77,26 @@ def abundance(
         )
     typer.echo(
         f"{int((found.genes['fdr'] <= 0.05).sum())} of {len(found.genes)} genes at 5 % FDR; effects in {found.unit}",
+        err=True,
+    )
+
+
+def _correct(
+    found: AbundanceScreen, cells: Path, out: Path | None, relaxation_hours: float, level: float, seed: int
+) -> None:
+    import jax
+
+    from semimech._files import replacing
+    from semimech.abundance import correct_expression
+    from semimech.data import read
+
+    key = jax.random.key(seed)
+    data = read(cells, environment="in-vivo")
+    survivors = correct_expression(data, found, relaxation_hours=relaxation_hours, level=level, key=key)
+    with replacing(Path(out or ".") / "expression.tsv") as temporary:
+        survivors.table().to_csv(temporary, sep="\t", index=False, float_format="%.5g")
+    typer.echo(
+        f"{cells.name}: growth follows the expression of {len(survivors.edits)} edits with probability {survivors.credence:.2g}; "
+        f"it explains {max(survivors.explained, 0.0):.0%} of the abundance of edits left out",
         err=True,
     )

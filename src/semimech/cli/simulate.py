@@ -20,7 +20,10 @@ STREAM_FROM = 20_000_000
 def simulate(
     out: Annotated[Path, typer.Option("--out", dir_okay=False, help="File to write (.h5ad).", show_default=False)],
     preset: Annotated[
-        str, typer.Option(help="World and design: ipsc_maintenance, endoderm_differentiation or drug_combination.")
+        str,
+        typer.Option(
+            help="World and design: ipsc_maintenance, endoderm_differentiation, drug_combination, haematopoiesis_in_vivo, tumour_in_vivo or co_culture."
+        ),
     ] = "ipsc_maintenance",
     genes: Annotated[int | None, typer.Option(min=2, help="Genes in the panel.")] = None,
     edits: Annotated[int | None, typer.Option(min=1, help="Genes edited, or compounds.")] = None,
@@ -39,11 +42,11 @@ def simulate(
     ] = None,
     states: Annotated[int, typer.Option(min=1, help="States per condition of a streamed screen.")] = 256,
 ) -> None:
-    """Simulate a screen whose truth is known; what is not given is as the preset has it."""
+    """Simulate a screen whose truth is known; what is not given is as the preset has it. Screens in vivo come with counts of guides, for `semimech abundance`."""
     import jax
 
     from semimech.experiment import write_experiments
-    from semimech.simulate import simulate_screen, stream_screen, write_screen
+    from semimech.simulate import simulate_in_vivo, simulate_screen, stream_screen, write_in_vivo, write_screen
 
     sizes = {"n_genes": genes, "n_edits": edits, "n_doubles": doubles, "cells": cells, "control_cells": control_cells}
     world_key, screen_key = jax.random.split(jax.random.key(seed))
@@ -52,12 +55,17 @@ def simulate(
         shape = (design.n_cells, len(world.genes))
         is_streamed = shape[0] * shape[1] > STREAM_FROM if stream is None else stream
         display.say(f"simulating {len(design.conditions)} conditions, {shape[0]} cells of {shape[1]} genes")
-        if is_streamed:
+        if design.graft is not None:
+            if stream:
+                raise ConfigError(f"{preset} cannot be streamed: leave --stream out")
+            tables = write_in_vivo(simulate_in_vivo(world, design, key=screen_key), out)
+            display.say(f"counts of guides: {tables[0]}, samples: {tables[1]}")
+        elif is_streamed:
             display.say(f"streaming: the cells of a condition take the states of {states} simulated cells")
             stream_screen(world, design, out, n_states=states, key=screen_key, progress=display.cells)
         else:
             write_screen(simulate_screen(world, design, key=screen_key), out)
-        if not design.is_told_by_names:
+        if design.graft is None and not design.is_told_by_names:
             write_experiments(design.experiments, out.with_suffix(".experiments.tsv"))
     typer.echo(f"{out}\t{shape[0]} cells\t{shape[1]} genes")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from semimech.assumptions.catalogue import ADDITIVE, NO_SELECTION
+from semimech.assumptions.catalogue import ADDITIVE, NO_SELECTION, Assumption
 from semimech.data import Dataset
 from semimech.experiment import Condition, Edit
 from semimech.fit.fates import Fates, cells_of, fate_means, fates_by_time
@@ -53,15 +53,18 @@ class Shares:
         Training data with single cells.
     seed
         Starts of the mixtures by which fates are found.
+    known
+        Parts that cells are in by time of harvest, also in the maintenance medium (as the phases of the cell cycle); fates are found if there are none.
     """
 
-    def __init__(self, dataset: Dataset, *, seed: int) -> None:
+    def __init__(self, dataset: Dataset, *, seed: int, known: Mapping[float, Fates] | None = None) -> None:
         self.dataset = replace(dataset, cells=None)
-        self._fates = fates_by_time(dataset, seed=seed)
+        self._is_known = known is not None
+        self._fates = dict(known) if known is not None else fates_by_time(dataset, seed=seed)
         self._unedited: dict[int, np.ndarray] = {}
         for row in map(int, np.flatnonzero(dataset.is_control)):
             fates = self._fates.get(dataset.hours[row])
-            if fates is not None and not self._is_resting(row):
+            if fates is not None and (self._is_known or not self._is_resting(row)):
                 even = np.full(len(fates.centre), 1.0 / len(fates.centre))
                 self._unedited[row] = fates.membership(cells_of(dataset, np.array([row])), even)[0]
         self.found = np.zeros_like(dataset.mean)
@@ -83,6 +86,9 @@ class Shares:
     def branch(self, condition: Condition) -> Branch | None:
         """Where a condition's cells part; ``None`` where unedited cells of its media and time do not."""
         rows = self.dataset.control_rows(condition)
+        if self._is_known and len(rows) > 1:
+            gap = np.abs(self.dataset.hours[rows] - condition.hours)
+            rows = rows[[int(np.argmin(np.nan_to_num(gap, nan=0.0)))]]
         if len(rows) != 1 or int(rows[0]) not in self._unedited:
             return None
         if self.dataset.conditions[rows[0]].media != condition.media:
@@ -155,13 +161,25 @@ class BranchingModel(AbstractDynamicPredictor):
         Predicts conditions at the shares of unedited cells.
     shares
         Shares of the cells in each fate.
+    parts
+        What cells part into, in the name.
+    lifted
+        Assumptions of the law that the shares make unnecessary.
     """
 
-    def __init__(self, law: AbstractDynamicPredictor, shares: Shares) -> None:
+    def __init__(
+        self,
+        law: AbstractDynamicPredictor,
+        shares: Shares,
+        *,
+        parts: str = "fates",
+        lifted: tuple[Assumption, ...] = (),
+    ) -> None:
+        kept = [a for a in law.assumptions if a not in lifted]
         super().__init__(
-            name=f"{law.name} + fates",
+            name=f"{law.name} + {parts}",
             genes=law.genes,
-            assumptions=tuple(dict.fromkeys((*law.assumptions, ADDITIVE, NO_SELECTION))),
+            assumptions=tuple(dict.fromkeys((*kept, ADDITIVE, NO_SELECTION))),
             var_names=law.var_names,
             maintenance_medium=law.maintenance_medium,
         )

@@ -88,7 +88,7 @@ def _result(screen: AbundanceScreen) -> Section:
             pictures=(
                 Picture(figure=plot_abundance(screen), alt="Change of abundance of the clearest genes in each sample"),
             ),
-            caption="The clearest genes, means of their guides, against neutral cells.",
+            caption="The clearest genes, means of their guides, against neutral cells. Points are samples (animals), lines run through their means.",
         ),
     )
     return Section(id="result", title="Result", blocks=blocks)

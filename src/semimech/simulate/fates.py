@@ -36,7 +36,9 @@ _PLURIPOTENCY_FOLD = 0.1
 _PROGRAMME_SHARE = 0.15
 
 
-def fate_world(recipe: WorldRecipe, *, key: PRNGKeyArray) -> World:
+def fate_world(
+    recipe: WorldRecipe, *, fates: tuple[str, str] = FATES, media: tuple[str, str] = MEDIA, key: PRNGKeyArray
+) -> World:
     """Draw a world with a toggle switch in it, after Gardner, Cantor and Collins (2000, Nature 403, 339–342).
 
     The two regulators of `FATES` repress each other too weakly, at their level in the maintenance medium, to leave their
@@ -47,7 +49,11 @@ def fate_world(recipe: WorldRecipe, *, key: PRNGKeyArray) -> World:
     Parameters
     ----------
     recipe
-        The laws of all else; at least two regulators, and the media are those of `MEDIA`.
+        The laws of all else; at least two regulators, and no media of its own.
+    fates
+        Names of the two regulators.
+    media
+        Names of the media, of the strengths of `MEDIA`.
     key
         Decides the draw.
 
@@ -66,14 +72,14 @@ def fate_world(recipe: WorldRecipe, *, key: PRNGKeyArray) -> World:
     if faults:
         raise ValueError("fate_world: " + "; ".join(faults))
     world_key, programme_key = jax.random.split(key)
-    world = random_world(replace(recipe, media=MEDIA), key=world_key)
+    world = random_world(replace(recipe, media=media), key=world_key)
     medium_fold = world.medium_fold.copy()
     medium_fold[:, :2] = _DRIVE
     return World(
-        genes=(*FATES, *world.genes[2:]),
+        genes=(*fates, *world.genes[2:]),
         kinetics=_with_switch(world.kinetics, generator(programme_key)),
         knockout_mrna=world.knockout_mrna,
-        media=MEDIA,
+        media=media,
         medium_fold=medium_fold,
     )
 

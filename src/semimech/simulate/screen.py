@@ -18,6 +18,7 @@ from semimech._h5ad import write_h5ad
 from semimech.experiment import Condition, Context, Edit, Experiment, Harvest, Period, SetMedia, Wait
 from semimech.simulate._random import generator
 from semimech.simulate.describe import describe_truth
+from semimech.simulate.graft import Graft
 from semimech.simulate.measurement import Batches, Measurement, draw_batches, draw_libraries, sample_counts
 from semimech.simulate.population import independent_cells, stationary_cells
 from semimech.simulate.truth import true_values
@@ -44,6 +45,8 @@ class ScreenDesign:
         Share of cells that carry a guide but no edit.
     measurement
         How cells are sequenced.
+    graft
+        How the cells grow in hosts, see `simulate_in_vivo`; ``None`` in culture.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class ScreenDesign:
     n_guides: int = 3
     escaper_share: float = 0.05
     measurement: Measurement = field(default_factory=Measurement)
+    graft: Graft | None = None
 
     def __post_init__(self) -> None:
         faults = [
@@ -164,7 +168,7 @@ def simulate_screen(world: World, design: ScreenDesign, *, n_truth_cells: int = 
         world, lived, condition + len(design.conditions) * is_escaper, start=start, key=life_key
     )
     batches = draw_batches(design.measurement, design.n_batches, len(world.genes), rng=rng)
-    counts = _measure(abundance, batch, batches, design.measurement, rng)
+    counts = measure(abundance, batch, batches, design.measurement, rng)
     truth = true_values(world, design.conditions, measurement=design.measurement, n_cells=n_truth_cells, key=truth_key)
     return ad.AnnData(
         X=counts,
@@ -196,8 +200,10 @@ def allocate(design: ScreenDesign, rng: np.random.Generator) -> tuple[np.ndarray
     Raises
     ------
     ValueError
-        If cells change medium, or are edited, after time 0: ``obs`` has no columns for that.
+        If cells change medium, or are edited, after time 0: ``obs`` has no columns for that; or they are grafted.
     """
+    if design.graft is not None:
+        raise ValueError("the design has a graft: simulate it with simulate_in_vivo")
     late = [e.id for e in design.experiments if any(len(c.history) > 1 for c in e.conditions.values())]
     if late:
         raise ValueError(f"experiments {late} change edits or medium after time 0, which obs columns cannot tell")
@@ -213,9 +219,10 @@ def unedited(condition: Condition) -> Condition:
     return Condition(history=tuple(periods))
 
 
-def _measure(
+def measure(
     abundance: np.ndarray, batch: np.ndarray, batches: Batches, measurement: Measurement, rng: np.random.Generator
 ) -> sp.csr_matrix:
+    """Counts of cells of these abundances."""
     cp10k = measurement.cp10k(abundance * batches.gene_fold[batch])
     library = draw_libraries(measurement, len(batch), rng=rng) * batches.depth[batch]
     return sp.csr_matrix(sample_counts(cp10k, library, dispersion=measurement.dispersion, rng=rng))

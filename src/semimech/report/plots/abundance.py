@@ -7,6 +7,7 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from semimech.abundance import AbundanceScreen
 from semimech.report.plots.style import BLUE, GRID, INK, MUTED, ORANGE, SMALL, head, label, legend, look, panel
@@ -34,6 +35,8 @@ def plot_bottleneck(screen: AbundanceScreen) -> Figure:
     axes.plot(table["founders"], place, "o", color=BLUE, markersize=5)
     axes.plot(upper[~np.isfinite(table["upper"])], place[~np.isfinite(table["upper"])], ">", color=BLUE, markersize=5)
     axes.set_xscale("log")
+    axes.set_xlim(10.0 ** np.floor(np.log10(lower.min())), 10.0 ** np.ceil(np.log10(upper.max()) + 1e-9))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(place, [textwrap.shorten(s, 16, placeholder="…") for s in table["sample"]])
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.grid(axis="x", color=GRID, linewidth=0.6)
@@ -79,7 +82,9 @@ def plot_drift(screen: AbundanceScreen, sample: str) -> Figure:
 
 
 def plot_abundance(screen: AbundanceScreen) -> Figure:
-    """Course of the genes with the clearest effects, mean of their guides, against the spread of neutral guides.
+    """Trajectories of the genes with the clearest effects from the reference on, mean of their guides, against the spread of neutral guides.
+
+    Animals of one time are points, the line runs through their mean. Without times samples stand side by side.
 
     Parameters
     ----------
@@ -87,36 +92,42 @@ def plot_abundance(screen: AbundanceScreen) -> Figure:
         What was estimated.
     """
     figure, axes = panel(3.1, top=1.05)
-    hours = screen.counts.samples.set_index("sample")["hours"].reindex(screen.changes.columns)
+    sheet = screen.counts.samples
+    hours = sheet.set_index("sample")["hours"].reindex(screen.changes.columns)
     has_hours = bool(hours.notna().all())
-    order = np.argsort(hours.to_numpy(), kind="stable") if has_hours else np.arange(len(hours))
-    x = hours.to_numpy(float)[order] if has_hours else np.arange(len(hours), dtype=float)
-    changes = screen.changes.to_numpy()[:, order] / np.log(2.0)
+    at = hours.to_numpy(float) if has_hours else np.arange(len(hours), dtype=float)
+    changes = screen.changes.to_numpy() / np.log(2.0)
     neutral = screen.guides["neutral"].to_numpy()
-    low, high = np.percentile(changes[neutral], [_INNER, _OUTER], axis=0)
-    axes.fill_between(x, low, high, color=GRID, step=None, linewidth=0)
-    if len(x) == 1:
-        axes.vlines(x, low, high, color=GRID, linewidth=8)
-    genes = screen.genes.head(_COURSES)["gene"]
+    times = np.unique(at)
+    band = np.array([np.percentile(changes[neutral][:, at == t], [_INNER, _OUTER]) for t in times])
+    start = float(sheet.loc[sheet["role"] == "reference", "hours"].mean()) if has_hours else np.nan
+    begins = np.isfinite(start) and start < times[0]
+    if begins:
+        axes.fill_between(np.r_[start, times], *np.vstack([np.zeros(2), band]).T, color=GRID, linewidth=0)
+    elif has_hours and len(times) > 1:
+        axes.fill_between(times, *band.T, color=GRID, linewidth=0)
+    else:
+        axes.vlines(times, *band.T, color=GRID, linewidth=8)
     handles = []
-    for number, gene in enumerate(genes):
+    for number, gene in enumerate(screen.genes.head(_COURSES)["gene"]):
         style = look(number)
         mean = changes[(screen.guides["gene"] == gene).to_numpy()].mean(axis=0)
-        name = textwrap.shorten(gene, 14, placeholder="…")
+        course = np.array([mean[at == t].mean() for t in times])
+        axes.plot(at, mean, ".", color=style.colour, markersize=3, alpha=0.6)
         (line,) = axes.plot(
-            x,
-            mean,
+            np.r_[start, times] if begins else times,
+            np.r_[0.0, course] if begins else course,
             color=style.colour,
             marker=style.marker,
             markersize=4,
             linestyle=style.dashes if has_hours else "None",
             linewidth=1.2,
-            label=name,
+            label=textwrap.shorten(gene, 14, placeholder="…"),
         )
         handles.append(line)
     axes.axhline(0.0, color=INK, linewidth=0.7)
     if not has_hours:
-        axes.set_xticks(x, [textwrap.shorten(str(s), 10, placeholder="…") for s in screen.changes.columns[order]])
+        axes.set_xticks(at, [textwrap.shorten(str(s), 10, placeholder="…") for s in screen.changes.columns])
     axes.tick_params(labelsize=SMALL)
     legend(figure, handles, below=0.42, columns=3)
     head(figure, "Abundance", f"grey: {_INNER} to {_OUTER} % of neutral guides")

@@ -1,0 +1,80 @@
+"""Abundance and expression of the same edits together: counts of guides, and the cells that were sequenced."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+from scipy.stats import norm
+
+from semimech._errors import DataError, raise_faults
+from semimech.abundance.screen import AbundanceScreen
+from semimech.abundance.survivors import Survivors, correct_survivors
+from semimech.abundance.tilt import Tilt
+from semimech.data import Dataset
+from semimech.data.dataset import Cells
+from semimech.experiment import CONTROL
+
+
+def correct_expression(
+    data: Dataset,
+    screen: AbundanceScreen,
+    *,
+    relaxation_hours: float = math.inf,
+    level: float = 0.9,
+    n_draws: int = 100,
+    key: PRNGKeyArray,
+) -> Survivors:
+    """Effects on expression at the last harvest, freed of survivor bias by what the same edits did to abundance.
+
+    Parameters
+    ----------
+    data
+        Single cells. Of the last time of harvest the medium with most conditions is taken, and its single edits.
+    screen
+        Effects of the same genes on abundance. Rates per hour are taken to hold until that harvest; fold changes to be those of it.
+    relaxation_hours
+        How long a cell keeps its state, see `Tilt`.
+    level
+        Coverage of intervals.
+    n_draws
+        Draws behind them.
+    key
+        Decides the draws.
+
+    Raises
+    ------
+    DataError
+        If there are no single cells, no harvest after time 0, or see `correct_survivors`.
+    """
+    faults = []
+    if data.cells is None:
+        faults.append("there are no single cells: means alone do not say how cells of one edit differ")
+    finite = data.hours[np.isfinite(data.hours)]
+    if not len(finite) or finite.max() <= 0:
+        faults.append("no harvest has a time: name the column of times, for selection takes time")
+    raise_faults(DataError, f"{data.name}: survivors", faults)
+    cells = cast(Cells, data.cells)
+    hours = float(finite.max())
+    last = [i for i, c in enumerate(data.conditions) if c.hours == hours and len(c.edits) <= 1]
+    media = pd.Series([data.conditions[i].medium or "" for i in last])
+    medium = media.value_counts().index[0]
+    last = [i for i, m in zip(last, media, strict=True) if m == medium]
+    names = {i: data.conditions[i].perturbation if data.conditions[i].edits else CONTROL for i in last}
+    rows = np.flatnonzero(np.isin(cells.condition, last))
+    genes = screen.genes.set_index("gene")
+    scale = hours if screen.unit == "ln per hour" else 1.0
+    half = (genes["upper"] - genes["lower"]) / 2.0 / float(norm.ppf(0.5 + screen.founders["level"].iloc[0] / 2.0))
+    return correct_survivors(
+        cells.take(rows),
+        [names[i] for i in cells.condition[rows]],
+        pd.DataFrame({"effect": scale * genes["effect"], "standard_error": scale * half}),
+        genes=data.genes,
+        tilt=Tilt(hours=hours, relaxation_hours=relaxation_hours),
+        level=level,
+        n_draws=n_draws,
+        key=key,
+    )

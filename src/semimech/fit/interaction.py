@@ -1,0 +1,252 @@
+"""InteractingModel: a law of cells that do not talk, and what a secreted ligand adds to it in each culture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import f, false_discovery_control
+
+from semimech._errors import DataError, raise_faults
+from semimech.assumptions.catalogue import ADDITIVE, NO_INTERACTION
+from semimech.data import Dataset
+from semimech.experiment import CONTROL, Condition, Edit, Period
+from semimech.predictor import AbstractPredictor, Prediction
+
+_LEAST_LEVEL = 1e-6
+_FALSE_DISCOVERIES = 0.1
+_ENOUGH = 0.05
+"""Range of a signal over the cultures of one edit below which they do not tell what it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signalling:
+    """Who secretes, who listens, and which cells each culture holds.
+
+    Parameters
+    ----------
+    pairs
+        Ligand and receptor, genes of the panel.
+    cultures
+        Of each medium that is a culture, the share of cells of each perturbation (``control``: unedited). Every other medium holds unedited cells alone, or as many as do not matter.
+
+    Raises
+    ------
+    DataError
+        If there is no pair, or shares of a culture are negative or do not add up to 1.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    cultures: Mapping[str, Mapping[str, float]]
+
+    def __post_init__(self) -> None:
+        faults = [] if self.pairs else ["no pair of ligand and receptor: name at least one"]
+        for name, shares in self.cultures.items():
+            if min(shares.values(), default=-1.0) < 0 or abs(sum(shares.values()) - 1.0) > 1e-6:
+                faults.append(f"shares of culture {name!r} must be 0 or more and add up to 1, got {dict(shares)}")
+        raise_faults(DataError, "signalling", faults)
+
+
+class InteractingModel(AbstractPredictor):
+    r"""A predictor of cells in co-culture: mean field of secreted ligands, acting on cells that have the receptor.
+
+    .. math::
+        \mu_{pc}(t) = f_p(t) + \sum_k B_k(t)\,(\sigma_{kpc} - 1), \qquad
+        \sigma_{kpc} = R_{kp}\,\frac{2 L_{kc}}{1 + L_{kc}}, \qquad L_{kc} = \sum_q s_{cq}\, x_{qk}
+
+    with shares :math:`s` of the cells of a culture, :math:`x` their expression of the ligand and :math:`R` that of the receptor in those that listen, both relative to unedited cells and free of the share that an
+    edit takes away from the product. The law :math:`f` is fitted to means freed of the second term, so that it is that of the culture of unedited cells.
+    Without cultures that differ in a signal its :math:`B` is 0 and the law is alone: the arm that tells is the same edits at two ratios or more.
+
+    Parameters
+    ----------
+    law
+        Predicts conditions without their cultures.
+    signalling
+        Pairs and cultures.
+    data
+        Training data, as they were.
+    answers
+        :math:`B` by time of harvest.
+    """
+
+    def __init__(
+        self,
+        law: AbstractPredictor,
+        signalling: Signalling,
+        data: Dataset,
+        answers: Mapping[float, Float[np.ndarray, "pair gene"]],
+    ) -> None:
+        kept = tuple(a for a in law.assumptions if a is not NO_INTERACTION)
+        super().__init__(
+            name=f"{law.name} + interaction",
+            genes=law.genes,
+            assumptions=tuple(dict.fromkeys((*kept, ADDITIVE))),
+            var_names=law.var_names,
+            maintenance_medium=law.maintenance_medium,
+        )
+        self.law, self.signalling, self.answers = law, signalling, dict(answers)
+        self._data = data
+
+    def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
+        """Predict conditions in their cultures, also in those that were not harvested."""
+        alone = [without_culture(c, self.signalling) for c in conditions]
+        within = self.law.predict_conditions(alone)
+        move = np.zeros_like(within.mean)
+        for row, condition in enumerate(conditions):
+            times = np.array(list(self.answers))
+            nearest = float(times[np.argmin(np.abs(times - condition.hours))])
+            levels = np.maximum(self._data.scale.to_state(within.mean[row]), 0.0)
+            move[row] = (signal(self._data, self.signalling, condition, own=levels) - 1.0) @ self.answers[nearest]
+        least = self._data.scale.to_observed(np.zeros(1))
+        bounds = (np.maximum(v + move, least) for v in (within.mean, within.lower, within.upper))
+        mean, lower, upper = bounds
+        return Prediction(mean=mean, lower=lower, upper=upper)
+
+
+def with_interaction(
+    data: Dataset, fit_law: Callable[[Dataset], AbstractPredictor], signalling: Signalling
+) -> InteractingModel:
+    """Fit what ligands do, from the same edits in several cultures, and a law to what is left.
+
+    Answers of genes are weighted least squares inside edits and times, so that no law is needed. Those at a false-discovery rate of 10 % (F test) are kept, shrunk by their variance ratio (James and Stein).
+
+    Parameters
+    ----------
+    data
+        Training data, cultures as media.
+    fit_law
+        Fits the law to the means without cultures, for instance `semimech.fit`: its loss should be one on means.
+    signalling
+        Pairs and cultures.
+
+    Raises
+    ------
+    DataError
+        Listing ligands and receptors that are not on the panel, and cells of cultures that were not harvested.
+    """
+    held = {who for shares in signalling.cultures.values() for who, share in shares.items() if share > 0}
+    faults = [f"{gene!r} is not on the panel" for pair in signalling.pairs for gene in pair if gene not in data.genes]
+    faults += [f"cells {who!r} of a culture were not harvested" for who in sorted(held - set(data.perturbations))]
+    faults += [] if data.is_control.any() else ["no unedited cells: levels of ligands are relative to theirs"]
+    raise_faults(DataError, f"{data.name}: interaction", faults)
+    signals = np.array([signal(data, signalling, c) for c in data.conditions])
+    alone = [without_culture(c, signalling) for c in data.conditions]
+    answers = {
+        hours: _answers(data, signals, alone, np.flatnonzero(data.hours == hours)) for hours in np.unique(data.hours)
+    }
+    freed = data.mean - np.array([(s - 1.0) @ answers[c.hours] for s, c in zip(signals, data.conditions, strict=True)])
+    return InteractingModel(fit_law(pooled(data, freed, alone)), signalling, data, answers)
+
+
+def signal(
+    data: Dataset, signalling: Signalling, condition: Condition, *, own: Float[np.ndarray, " gene"] | None = None
+) -> Float[np.ndarray, " pair"]:
+    """Strength of each pair's signal in the cells of a condition; 1 in unedited cells among themselves.
+
+    Parameters
+    ----------
+    data
+        Levels of ligands and receptors, at the time of harvest nearest to the condition's.
+    signalling
+        Pairs and cultures.
+    condition
+        Of the cells that listen.
+    own
+        Their state, where they were not harvested.
+    """
+    shares = signalling.cultures.get(condition.medium or "", {CONTROL: 1.0})
+    found = np.ones(len(signalling.pairs))
+    for number, (ligand, receptor) in enumerate(signalling.pairs):
+        field = sum(share * _level(data, who, condition.hours, ligand) for who, share in shares.items())
+        listens = _level(data, condition.perturbation, condition.hours, receptor, own, condition.edits)
+        found[number] = listens * 2.0 * field / (1.0 + field)
+    return found
+
+
+def without_culture(condition: Condition, signalling: Signalling) -> Condition:
+    """The condition in the maintenance medium where its medium is a culture."""
+    history: list[Period] = []
+    for period in condition.history:
+        context = period.context
+        if context.medium in signalling.cultures:
+            context = replace(context, medium=None)
+        if history and history[-1].context == context:
+            history[-1] = replace(period, context=context, hours=history[-1].hours + period.hours)
+        else:
+            history.append(replace(period, context=context))
+    return Condition(history=tuple(history))
+
+
+def pooled(data: Dataset, mean: Float[np.ndarray, "condition gene"], alone: Sequence[Condition]) -> Dataset:
+    """The data set of conditions without cultures: means over cultures, weighted by cells."""
+    names = list(dict.fromkeys(alone))
+    row = np.array([names.index(c) for c in alone])
+    weight = (row == np.arange(len(names))[:, None]) * data.n_cells[None].astype(float)
+    total = weight.sum(axis=1)
+    weight /= total[:, None]
+    media = {m for c in names for m in c.media}
+    return replace(
+        data,
+        conditions=tuple(names),
+        mean=weight @ mean,
+        standard_error=np.sqrt(weight**2 @ data.standard_error**2),
+        n_cells=total.astype(data.n_cells.dtype),
+        halves=None if data.halves is None else weight @ data.halves,
+        cells=None if data.cells is None else replace(data.cells, condition=row[data.cells.condition]),
+        system=replace(data.system, media=tuple(m for m in data.system.media if m in media)),
+    )
+
+
+def _level(
+    data: Dataset,
+    who: str,
+    hours: float,
+    gene: str,
+    own: Float[np.ndarray, " gene"] | None = None,
+    edits: tuple[Edit, ...] = (),
+) -> float:
+    """Working product of a gene in the cells of a perturbation, over that in unedited ones: their expression, less what an edit takes from the product."""
+    column = data.genes.index(gene)
+    rows = np.flatnonzero([p == who for p in data.perturbations])
+    if len(rows):
+        gap = np.abs(data.hours[rows] - hours)
+        rows = rows[gap == gap.min()]
+        level = float(np.average(data.state[rows, column], weights=data.n_cells[rows]))
+        edits = data.conditions[rows[0]].edits
+    elif own is not None:
+        level = float(own[column])
+    else:
+        level = 1.0
+    gap = np.where(data.is_control, np.abs(data.hours - hours), np.inf)
+    control = gap == gap.min()
+    reference = float(np.average(data.state[control, column], weights=data.n_cells[control]))
+    works = np.prod([1.0 - e.efficacy for e in edits if e.gene == gene and e.kind in ("knockout", "drug")])
+    return float(works) * level / max(reference, _LEAST_LEVEL)
+
+
+def _answers(data: Dataset, signals: np.ndarray, alone: Sequence[Condition], rows: np.ndarray) -> np.ndarray:
+    """What a unit of each signal adds to each gene at one time, from contrasts between cultures of one edit."""
+    group = np.unique([list(dict.fromkeys(alone)).index(alone[r]) for r in rows], return_inverse=True)[1]
+    weight = data.n_cells[rows].astype(float)
+    total = np.bincount(group, weight)
+
+    def centred(values: np.ndarray) -> np.ndarray:
+        mean = np.array([np.bincount(group, weight * v) / total for v in values.T]).T
+        return values - mean[group]
+
+    x, y = centred(signals[rows]), centred(data.mean[rows])
+    told = np.ptp(x, axis=0) >= _ENOUGH
+    found = np.zeros((signals.shape[1], len(data.genes)))
+    left = len(rows) - len(total) - int(told.sum())
+    if not told.any() or left < 1:
+        return found
+    gram = (x[:, told] * weight[:, None]).T @ x[:, told]
+    slope = np.linalg.lstsq(gram, (x[:, told] * weight[:, None]).T @ y, rcond=1e-6)[0]
+    residual = (weight[:, None] * (y - x[:, told] @ slope) ** 2).sum(axis=0) / left
+    ratio = np.einsum("kg,kl,lg->g", slope, gram, slope) / told.sum() / np.maximum(residual, 1e-12)
+    answering = false_discovery_control(f.sf(ratio, int(told.sum()), left)) <= _FALSE_DISCOVERIES
+    found[told] = slope * answering * np.maximum(0.0, 1.0 - 1.0 / np.maximum(ratio, 1e-12))
+    return found

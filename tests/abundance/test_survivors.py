@@ -1,0 +1,100 @@
+"""Single cells that grow by their state, and what their survivors say of those that did not."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from semimech import DataError
+from semimech.abundance import Tilt, correct_survivors
+
+HOURS, GENES, EDITS, CELLS = 96.0, 12, 16, 300
+NAMES = [f"e{i}" for i in range(EDITS)]
+
+
+def screen(rng, *, depends=True, escapers=0.4):
+    """Survivors of cells of which some escaped their edit, abundances, and effects without selection."""
+    programmes = rng.standard_normal((3, GENES))
+    effect = 0.5 * rng.standard_normal((EDITS, 3)) @ programmes
+    weight = rng.standard_normal(GENES)
+    weight *= 1.2 / np.std(effect @ weight) / HOURS
+    own = rng.standard_normal(EDITS)
+    values, labels, fold, truth = [], [], [], []
+    for edit in range(-1, EDITS):
+        works = (rng.random(10_000) > escapers)[:, None] * (effect[edit] if edit >= 0 else 0.0)
+        states = 0.3 * rng.standard_normal((10_000, GENES)) + works
+        growth = HOURS * (states @ weight) if depends else np.full(len(states), own[edit] if edit >= 0 else 0.0)
+        chance = np.exp(growth)
+        fold.append(np.log(chance.mean()))
+        truth.append(states.mean(axis=0))
+        grown = rng.choice(len(states), CELLS if edit >= 0 else 2000, p=chance / chance.sum())
+        values.append(states[grown] + 0.2 * rng.standard_normal((len(grown), GENES)))
+        labels += [NAMES[edit] if edit >= 0 else "control"] * len(grown)
+    abundance = pd.DataFrame({"effect": np.array(fold[1:]) - fold[0], "standard_error": 0.03}, index=NAMES)
+    return np.concatenate(values), labels, abundance, np.array(truth[1:]) - truth[0]
+
+
+def correct(values, labels, abundance, **given):
+    genes = [f"g{i}" for i in range(values.shape[1])]
+    given = {"genes": genes, "tilt": Tilt(hours=HOURS), "n_draws": 40, "key": jax.random.key(0)} | given
+    return correct_survivors(values, labels, abundance, **given)
+
+
+@pytest.fixture(scope="module")
+def selected():
+    values, labels, abundance, truth = screen(np.random.default_rng(1))
+    return correct(values, labels, abundance), truth
+
+
+def test_most_of_the_bias_of_survivors_is_gone(selected):
+    found, truth = selected
+    bias = np.sqrt(np.mean((found.harvested - truth) ** 2))
+    assert np.sqrt(np.mean((found.corrected - truth) ** 2)) < 0.4 * bias
+    assert found.credence > 0.95 and found.explained > 0.7
+
+
+def test_intervals_hold_the_effects_without_selection(selected):
+    found, truth = selected
+    assert 0.8 <= np.mean((found.lower <= truth) & (truth <= found.upper)) <= 1.0
+    assert np.mean((found.lower <= found.harvested) & (found.harvested <= found.upper)) < 0.8
+
+
+def test_the_table_has_a_row_for_each_edit_and_gene(selected):
+    found, _ = selected
+    table = found.table()
+    assert len(table) == EDITS * GENES
+    row = table[(table["edit"] == "e3") & (table["gene"] == "g5")].iloc[0]
+    assert row["corrected"] == found.corrected[3, 5] and row["harvested"] == found.harvested[3, 5]
+
+
+def test_growth_for_another_cause_corrects_nothing():
+    values, labels, abundance, _ = screen(np.random.default_rng(2), depends=False)
+    found = correct(values, labels, abundance, n_draws=4)
+    assert found.credence < 0.5
+    moved = np.sqrt(np.mean((found.corrected - found.harvested) ** 2))
+    assert moved < 0.3 * np.sqrt(np.mean(found.harvested**2))
+
+
+def test_an_edit_that_shifts_all_of_its_cells_alike_needs_no_correction():
+    values, labels, abundance, truth = screen(np.random.default_rng(3), escapers=0.0)
+    found = correct(values, labels, abundance, n_draws=4)
+    assert np.sqrt(np.mean((found.harvested - truth) ** 2)) < 0.05
+    assert np.sqrt(np.mean((found.corrected - truth) ** 2)) < 0.07
+
+
+def test_one_key_gives_one_interval():
+    values, labels, abundance, _ = screen(np.random.default_rng(4))
+    first, again = (correct(values, labels, abundance, n_draws=3) for _ in range(2))
+    np.testing.assert_array_equal(first.lower, again.lower)
+
+
+def test_all_faults_are_told_at_once():
+    values = np.zeros((12, 2))
+    values[0, 0] = np.nan
+    abundance = pd.DataFrame({"effect": [0.1], "standard_error": [0.0]}, index=["a"])
+    with pytest.raises(DataError) as caught:
+        correct(values, ["a"] * 10 + ["control"] * 2, abundance)
+    for words in ("1 edits have 10 cells", "2 cells called 'control'", "standard errors above 0", "must be numbers"):
+        assert words in str(caught.value)
