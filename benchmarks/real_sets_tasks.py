@@ -155,7 +155,7 @@ def _methods(
         config = FitConfig(**settings, **more)
 
         def fitted(train: Dataset, seed: int) -> Any:
-            whole = replace(train, cells=cells)
+            whole = train if cells is None else replace(train, cells=cells)
             return fit(whole, replace(config, seed=seed), prior=network, targets=_targets(dataset, split))
 
         return (Method(name=name, fit=fitted),)

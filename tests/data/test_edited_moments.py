@@ -57,16 +57,53 @@ def squared_error(data: Dataset) -> tuple[float, float]:
     return tuple(float(np.mean((off_diagonal(m.covariance) - truth) ** 2)) for m in (alone, together))
 
 
-@pytest.mark.parametrize("shift", [1.0, 2.0])
+@pytest.mark.parametrize("shift", [1.0, 1.005])
 def test_edited_cells_that_vary_alike_lower_the_error_as_their_number_says(shift):
     # Ten times as many cells beside, less those in which one of the two genes is edited: a variance of 1/9 to 1/10 of before.
     errors = np.array([squared_error(screen(mixing(0), seed=seed, shift=shift)) for seed in range(4)]).mean(axis=0)
     assert 0.07 < errors[1] / errors[0] < 0.18
 
 
+def test_genes_that_change_much_lend_nothing():
+    alone, together = squared_error(screen(mixing(0), shift=2.0))
+    assert together == alone
+
+
 def test_of_edited_cells_that_vary_otherwise_little_is_borrowed():
     alone, together = squared_error(screen(mixing(1)))
     assert together < 1.3 * alone
+
+
+def test_of_genes_that_answer_an_edit_which_some_cells_escaped_little_is_borrowed():
+    """A mixture of cells with and without the effect covaries by share (1 - share) effect², and only where the effect is."""
+    n_genes, rng = 60, np.random.default_rng(0)
+    effect = np.where((np.arange(n_genes) >= 20) & (np.arange(n_genes) < 25), -0.3, 0.0)
+    conditions = [condition("control", 24), *(condition(f"G{i}", 24) for i in range(N_EDITS))]
+    relative = 1.0 + 0.15 * rng.standard_normal((len(conditions), 3 * N_CELLS, n_genes))
+    relative[1:] *= 1.0 + effect * (rng.random((N_EDITS, 3 * N_CELLS, 1)) > 0.3)
+    cells = np.concatenate(list(relative))
+    data = dataset(
+        conditions,
+        np.log1p(relative).mean(axis=1),
+        control_moments=ControlMoments(
+            covariance=np.cov(relative[0], rowvar=False), noise=np.zeros(n_genes), n_cells=3 * N_CELLS
+        ),
+        cells=Cells(
+            values=np.log1p(cells).astype(np.float32),
+            condition=np.repeat(np.arange(len(conditions)), 3 * N_CELLS),
+            batch=np.zeros(len(cells), int),
+        ),
+    )
+    found = moments_with_edited_cells(data).covariance  # no two genes covary in unedited cells
+    answers = np.flatnonzero(effect)
+    among = np.ix_(answers, answers)
+    off = ~np.eye(len(answers), dtype=bool)
+    mixed = 0.3 * 0.7 * 0.3**2 / np.mean(1.0 + 0.7 * effect[answers]) ** 2
+    assert np.abs(found[among][off]).mean() < 0.2 * mixed
+    quiet = np.delete(np.delete(found, answers, 0), answers, 1)
+    alone = np.delete(np.delete(data.control_moments.covariance, answers, 0), answers, 1)
+    off = ~np.eye(len(quiet), dtype=bool)
+    assert np.mean(quiet[off] ** 2) < 0.25 * np.mean(alone[off] ** 2)
 
 
 def test_variances_stay_those_of_unedited_cells():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_data import condition, dataset
@@ -254,6 +256,12 @@ def test_where_nothing_was_held_out_predictions_stand_between_the_law_and_what_w
     assert shares.carry_over[1:].tolist() == [carried] * 2 and shares.compose.tolist() == compose
     assert shares.carry_over[0].tolist() == [*carried[:2], 0.0]
     assert not shares.widths
+    moving = find_shares(
+        replace(data, system=replace(data.system, is_differentiating=True)), [], [], [], untested=untested
+    )
+    assert (
+        moving.carry_over[1:].tolist() == [[1.0, 0.0, 0.0]] * 2
+    )  # unedited cells that were harvested later carry their residual
 
 
 def test_a_residual_beyond_that_of_unedited_cells_keeps_the_share_of_its_variance_that_is_not_noise():

@@ -40,9 +40,13 @@ def moments_with_edited_cells(dataset: Dataset, *, seed: int = 0) -> ControlMome
     Most cells of a screen are edited, and around the mean of their condition they fluctuate much as unedited cells do: an edit
     takes away the edges of one gene and leaves all others. So the covariance of two genes is also that of cells in which
     neither is edited, relative to the mean of their condition. It is an average of both, each weighted by its precision; that of edited cells
-    by :math:`1/(s^2 + \tau^2)`, with :math:`s^2` the sampling error and :math:`\tau^2` how much more than sampling errors
-    the two differ, on average over pairs of genes (DerSimonian & Laird 1986, Control. Clin. Trials 7:177). Where editing changes how cells
-    vary, little is borrowed. Variances, which measurement noise enters, stay those of unedited cells.
+    by :math:`1/(s^2 + \tau^2)`, with :math:`s^2` the sampling error and :math:`\tau^2` how much more than sampling errors the two differ, on
+    average over pairs of genes (DerSimonian & Laird 1986, Control. Clin. Trials 7:177). Variances, which measurement noise enters, stay those
+    of unedited cells.
+
+    Where some cells of a condition escaped the edit, or guides differ, genes that answer it covary for that alone, by at most
+    :math:`\Delta_i \Delta_j / 4`, with :math:`\Delta` the changes of their means. A condition lends nothing of a gene whose change is so large that
+    this could exceed half the sampling error of unedited cells.
 
     Parameters
     ----------
@@ -70,7 +74,8 @@ def moments_with_edited_cells(dataset: Dataset, *, seed: int = 0) -> ControlMome
     unedited = _some(np.flatnonzero(dataset.is_stationary_control[cells.condition]), rng)
     deviation = np.sqrt(np.maximum(np.diagonal(moments.covariance) + moments.noise, 1e-12))
     scale = np.outer(deviation, deviation)
-    lent, own = _scatter(dataset, edited, rng), _scatter(dataset, unedited, rng)
+    most_change = deviation * np.sqrt(2.0 / np.sqrt(max(len(unedited), 1)))
+    lent, own = _scatter(dataset, edited, most_change, rng), _scatter(dataset, unedited, np.inf, rng)
     pairs = ~np.eye(len(scale), dtype=bool) & (lent.degrees.min(axis=0) >= 1.0) & (own.degrees.min(axis=0) >= 1.0)
     if pairs.sum() < _FEWEST_PAIRS:
         return moments
@@ -88,26 +93,32 @@ def _some(rows: Int[np.ndarray, " cell"], rng: np.random.Generator) -> Int[np.nd
     return np.sort(rng.permutation(rows)[:MAX_MOMENT_CELLS])
 
 
-def _scatter(dataset: Dataset, rows: Int[np.ndarray, " row"], rng: np.random.Generator) -> _Scatter:
-    """Products of relative abundances around the mean of the condition and batch, the edited genes of each condition left out."""
+def _scatter(
+    dataset: Dataset,
+    rows: Int[np.ndarray, " row"],
+    most_change: Float[np.ndarray, " gene"] | float,
+    rng: np.random.Generator,
+) -> _Scatter:
+    """Products of relative abundances around the mean of the condition, batch and half, genes that are edited or change much left out."""
     cells, n_genes = dataset.cells, len(dataset.genes)
     products, degrees = np.zeros((2, n_genes, n_genes)), np.zeros((2, n_genes, n_genes))
     if cells is None or not len(rows):
         return _Scatter(products=products, degrees=degrees)
-    condition = cells.condition[rows]
-    _, group = np.unique(condition * (int(cells.batch.max()) + 1) + cells.batch[rows], return_inverse=True)
+    condition, half = cells.condition[rows], rng.permutation(len(rows)) % 2
+    code = (condition * (int(cells.batch.max()) + 1) + cells.batch[rows]) * 2 + half
+    _, group = np.unique(code, return_inverse=True)
     abundance = sp.csr_matrix(cells.values[rows], dtype=np.float64).expm1()
     n = np.bincount(group).astype(float)
-    mean = group_sums(abundance, group, len(n)) / n[:, None]
+    sums = group_sums(abundance, group, len(n))
     of_group = np.zeros(len(n), dtype=int)
     of_group[group] = condition
-    level = np.zeros((len(dataset.conditions), n_genes))
-    np.add.at(level, of_group, n[:, None] * mean)
+    level = group_sums(sp.csr_matrix(sums), of_group, len(dataset.conditions))
     level /= np.maximum(np.bincount(condition, minlength=len(level)), 1)[:, None]
-    unit = np.maximum(level, _LEAST_LEVEL * _expressed(dataset))
-    is_kept = _unedited_genes(dataset)
+    expressed = _expressed(dataset)
+    unit = np.maximum(level, _LEAST_LEVEL * expressed)
+    is_kept = _unedited_genes(dataset) * (np.abs(level - expressed) <= most_change * expressed)
     factor = np.where(unit > 0.0, is_kept / np.where(unit > 0.0, unit, 1.0), 0.0)
-    half = rng.permutation(len(rows)) % 2
+    mean = sums / n[:, None]
     for which in (0, 1):
         mine = np.flatnonzero(half == which)
         for start in range(0, len(mine), _BLOCK):

@@ -132,7 +132,7 @@ def find_shares(
     predict
         The same run for other conditions.
     untested
-        Shares where no last harvest, or no combination, could be held out.
+        Shares where no last harvest, or no combination, could be held out. Of cells that move unedited only the law knows later times.
     """
     kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "late", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
@@ -148,7 +148,8 @@ def find_shares(
         corrected = start + np.einsum("s,csg->cg", shares, steps)
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
-    later = found.get("later", np.array(untested.later))
+    follows = untested if dataset.system.is_stationary else LAW_ALONE
+    later = found.get("later", np.array(follows.later))
     late = found.get("late", later)
     between = np.append(found.get("seen", late[:2]), 0.0)
     compose = found.get("parts", np.array([untested.parts[0], between[0], *untested.parts[1:]]))
