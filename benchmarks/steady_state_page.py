@@ -137,7 +137,7 @@ def _circumstances(scores: pd.DataFrame, settings: dict[str, Any]) -> str:
     """When, where and how."""
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     weights = "; ".join(
-        f"{name} {', '.join(f'{key} {list(value)}' for key, value in given.items() if key != 'steady_state')}"
+        f"{name} {', '.join(f'{key} {_plain(value)}' for key, value in given.items() if key != 'steady_state')}"
         for name, given in TREATMENTS.items()
         if len(given) > 1
     )
@@ -150,9 +150,13 @@ def _circumstances(scores: pd.DataFrame, settings: dict[str, Any]) -> str:
             f"- Machine: 2 CPU cores, shared with other work; {hours:.1f} h of task time.",
             "- Command: `python -m benchmarks.steady_state_loss run --cache FOLDER`, then `render --cache FOLDER`.",
             f"- Data sets or hold-outs finished: {counts}.",
-            f"- Every fit: {', '.join(f'{k} {v}' for k, v in settings.items())}; candidates: {weights}.",
+            f"- Every fit: {', '.join(f'{k} {v}' for k, v in settings.items())}, unless said otherwise; candidates: {weights}.",
         ]
     )
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _counts(values: pd.Series) -> str:
