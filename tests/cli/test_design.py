@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tomllib
 
 import numpy as np
@@ -111,6 +112,22 @@ def test_a_plan_for_harvests_has_its_power_at_the_best_of_them_and_says_what_the
     assert "harvest at 12 h: 29% of the change" in done.err and "power 0.8 from 4" in done.err
     early = 24 / np.log(2) - 48 / 3  # Box and Lucas: 1/γ - T/(exp(γT) - 1)
     assert f"harvest at {early:.3g} h and 48 h" in done.err
+
+
+def test_where_cells_are_lost_the_power_has_an_end_and_no_two_times_of_equal_errors_are_told():
+    asked = ("--fold-change", 0.5, "--harvest", 48, "--harvest", 24, "--half-life", 24, "--loss", 24)
+    done = call(*PLAN[:-1], 5000, *asked)
+    assert done.code == 0, done.err
+    first, last = map(float, re.search(r"power 0.8 from (\S+) to (\S+) h;", done.err).groups())
+    assert first < 48 < last < 60 and "half-life too" not in done.err
+
+
+def test_edited_cells_vary_as_counts_do_at_the_planned_harvest():
+    counts = ("--mean-count", 1, "--harvest", 24, "--half-life", 24)  # half of the change is there: from 0.5 to 0.75
+    done = call(*PLAN[:-1], 1000, "--fold-change", 0.5, *counts)
+    settled = call(*PLAN[:-1], 1000, "--fold-change", 0.75, "--mean-count", 1)
+    assert done.code == settled.code == 0, done.err
+    assert done.out == settled.out
 
 
 def test_harvests_without_what_they_need_are_refused_with_all_that_is_missing():

@@ -65,6 +65,21 @@ def test_the_component_is_recovered_and_intervals_cover(guide, least):
     assert 0.85 <= inside.mean() <= 0.95
 
 
+@pytest.mark.parametrize("harvests_agree", [True, False])
+def test_intervals_cover_where_the_same_guides_stand_at_three_harvests(harvests_agree):
+    """What a guide does is the same at all harvests, or another at each: then intervals may only be too wide."""
+    rng, n_genes, guide = np.random.default_rng(4), 400, 0.3
+    same, of_guide = np.tile(np.arange(45), 3), np.repeat(np.arange(45), 3)  # 3 harvests of 15 edits of 3 guides
+    does = np.sqrt(guide) * rng.normal(size=(135, n_genes))
+    k = np.repeat(np.arange(135), 30)
+    values = (does[same] if harvests_agree else does)[k] + rng.normal(size=(len(k), n_genes))
+    groups = pool_groups(values, condition=k, batch=np.zeros(len(k), int), n_conditions=135, n_batches=1)
+    found = guide_component(groups, of_guide, names(n_genes), same=same)
+    assert found["guide"].mean() == pytest.approx(guide, rel=0.04)
+    inside = ((found["guide_lower"] <= guide) & (guide <= found["guide_upper"])).mean()
+    assert 0.86 <= inside <= 0.94 if harvests_agree else inside > 0.94
+
+
 @pytest.fixture(scope="module")
 def data():
     """A small screen whose guides work alike."""
@@ -89,6 +104,32 @@ def test_guides_of_a_screen_whose_guides_work_alike_differ_in_nothing_and_others
         else:
             data.layers["counts"] = values.tocsr()
     assert guide_components(screen()).loc[15, "guide_lower"] > 0
+
+
+def test_a_guide_of_one_edit_is_one_guide_at_two_harvests_and_one_of_another_edit_of_the_same_name_is_another(data):
+    data, rng = data.copy(), np.random.default_rng(5)
+    data.obs["day"] = np.where(rng.random(data.n_obs) < 0.5, 4, 6)
+    data.obs["guide"] = [name[-2:] for name in data.obs["guide"]]  # g1, g2, g3 of every edit
+    found = guide_components(read_screen(data, Keys(edit_kind="crispri"))[0])
+    cells = data[data.obs["perturbation"] != "control"]
+    labels = [
+        cells.obs["perturbation"].astype(str) + cells.obs["guide"],
+        cells.obs["day"].astype(str),
+        cells.obs["batch"],
+    ]
+    (edit_guide, day, batch), keys = zip(*[np.unique(x, return_inverse=True)[::-1] for x in labels], strict=True)
+    place = 2 * edit_guide + day  # guides of one edit follow each other in the order of names
+    groups = pool_groups(
+        read_screen(cells.copy(), Keys(edit_kind="crispri"))[0].measurement.observed,
+        condition=place,
+        batch=batch,
+        n_conditions=2 * len(keys[0]),
+        n_batches=3,
+    )
+    row = np.arange(2 * len(keys[0]))
+    expected = guide_component(groups, 2 * (row // 6) + row % 2, tuple(found["gene"]), same=row // 2)
+    for column in ("guide", "guide_lower", "guide_upper"):
+        assert found[column].to_numpy() == pytest.approx(expected[column].to_numpy(), abs=1e-6)
 
 
 def test_what_guides_cannot_tell_is_an_error_in_words(data):

@@ -68,12 +68,14 @@ def allocate(
     from semimech.design import FORMULA, Request, allocate, single_guide_share
 
     response = _response(fold_change, harvest or [], half_life, turnover, loss)
+    fold = fold_change or 1.0
     if response is not None:
         best = max(harvest or [], key=lambda hours: float(response.signal(np.array([hours]))[0]))
         standard_error = _error_for(float(np.exp(-response.signal(np.array([best]))[0])), standard_error, power, alpha)
+        fold = float(np.exp(response.log_change(np.array([best]))[0]))
     elif fold_change is not None:
         standard_error = _error_for(fold_change, standard_error, power, alpha)
-    known, edited = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold_change or 1.0)
+    known, edited = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold)
     found = allocate(
         Request(
             edits=_names(edits),
@@ -215,8 +217,8 @@ def _response(
 def _tell_harvests(
     response: Response, harvest: list[float], error: float, power: float, alpha: float, out: Path | None
 ) -> None:
-    """What each harvest tells, and from when on there is power enough."""
-    from semimech.design import best_harvest, earliest_harvest, half_life_harvests, harvest_table
+    """What each harvest tells, and from when to when there is power enough."""
+    from semimech.design import best_harvest, half_life_harvests, harvest_table, harvest_window
 
     table = harvest_table(response, sorted(harvest), standard_error=error, alpha=alpha)
     if out is not None:
@@ -225,13 +227,16 @@ def _tell_harvests(
         typer.echo(
             f"harvest at {row.hours:g} h: {row.share:.0%} of the change, found with power {row.power:.2f}", err=True
         )
-    first = earliest_harvest(response, standard_error=error, power=power, alpha=alpha)
-    said = [f"power {power:g} from {first:.3g} h on" if np.isfinite(first) else f"power {power:g} at no harvest"]
+    first, last = harvest_window(response, standard_error=error, power=power, alpha=alpha)
+    window = f"from {first:.3g} h on" if np.isinf(last) else f"from {first:.3g} to {last:.3g} h"
+    said = [f"power {power:g} {'at no harvest' if np.isnan(first) else window}"]
     if np.isfinite(best := best_harvest(response)):
         said.append(f"best at {best:.3g} h: later, lost cells cost more than the change gains")
-    if not response.turnover_hours and len(harvest) > 1:
+    elif not response.turnover_hours and len(harvest) > 1:
         early, late = half_life_harvests(response, max(harvest))
-        said.append(f"to tell the half-life too, harvest at {early:.3g} h and {late:g} h")
+        said.append(
+            f"to tell the half-life too, on the linear scale with equal errors, harvest at {early:.3g} h and {late:g} h"
+        )
     typer.echo("; ".join(said), err=True)
 
 

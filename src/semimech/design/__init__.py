@@ -12,7 +12,7 @@ from semimech.design.effects import ByEstimator, effect_variance, estimate_effec
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
 from semimech.design.guides import guide_component, guide_components
-from semimech.design.harvest import Response, best_harvest, earliest_harvest, half_life_harvests, harvest_table
+from semimech.design.harvest import Response, best_harvest, half_life_harvests, harvest_table, harvest_window
 from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
@@ -28,11 +28,6 @@ from semimech.design.totals import Yields
 from semimech.design.value import Saving, edits_needed, saving
 
 __all__ = [
-    "Response",
-    "best_harvest",
-    "earliest_harvest",
-    "half_life_harvests",
-    "harvest_table",
     "FORMULA",
     "LEVERS",
     "STRATEGIES",
@@ -44,31 +39,33 @@ __all__ = [
     "CandidateSpace",
     "Components",
     "Costs",
+    "Criterion",
+    "Goal",
     "Groups",
     "Layout",
     "Levers",
-    "OwnWorld",
-    "Purchase",
-    "Request",
-    "Screening",
-    "Criterion",
-    "Goal",
     "Limits",
+    "OwnWorld",
     "Pick",
     "Pool",
     "Prices",
+    "Purchase",
+    "Request",
+    "Response",
     "Round",
     "Saving",
+    "Screening",
     "VarianceComponents",
     "Yields",
     "allocate",
     "as_experiments",
     "assign_blocks",
     "audit",
+    "best_harvest",
     "choose",
     "choose_for_goal",
-    "edits_needed",
     "edit_experiments",
+    "edits_needed",
     "effect_variance",
     "estimate_components",
     "estimate_effects",
@@ -76,6 +73,9 @@ __all__ = [
     "groups_of",
     "guide_component",
     "guide_components",
+    "half_life_harvests",
+    "harvest_table",
+    "harvest_window",
     "in_silico_screen",
     "is_connected",
     "layout_of",

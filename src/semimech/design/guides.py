@@ -7,13 +7,17 @@ conditions. Of each condition :math:`Q_c = \mathrm{diag}(n_{k\cdot}) - \sum_b n_
 
 .. math:: S = \sum_c s_c^T Q_c^{+} s_c, \qquad E S = \sigma^2 \sum_c \mathrm{rank}\, Q_c + \upsilon^2 \sum_c \mathrm{tr}\, Q_c,
 
-Henderson's third method again (see `semimech.design.components`): unbiased for any allocation.
+Henderson's third method again (see `semimech.design.components`): unbiased for any allocation. A guide of one edit may stand in several
+conditions, at several harvests or in several media, and brings what it does along: three harvests of three guides are not nine guides. The
+variance of :math:`S` then has :math:`\upsilon^4` times :math:`\mathrm{tr}\,(\sum_c Q_c)^2`, over guides, instead of
+:math:`\sum_c \mathrm{tr}\,Q_c^2`; intervals take it so, which makes them too wide, never too narrow, where guides differ otherwise at each harvest.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from jaxtyping import Int
 
 from semimech._errors import ConfigError, DataError
@@ -23,7 +27,12 @@ from semimech.design.groups import Groups, pool_groups
 
 
 def guide_component(
-    groups: Groups, of_guide: Int[np.ndarray, " guide"], genes: tuple[str, ...], *, level: float = 0.9
+    groups: Groups,
+    of_guide: Int[np.ndarray, " guide"],
+    genes: tuple[str, ...],
+    *,
+    same: Int[np.ndarray, " guide"] | None = None,
+    level: float = 0.9,
 ) -> pd.DataFrame:
     """Estimate the variance between guides of one condition, for every gene.
 
@@ -32,9 +41,11 @@ def guide_component(
     groups
         Cells pooled by guide, in the place of the condition, and batch.
     of_guide
-        Condition of each guide; a guide that is used in several conditions is several guides.
+        Condition of each guide; a guide that is used in several conditions stands here once for each.
     genes
         Names of the genes.
+    same
+        A number of each guide, equal where one guide stands in several conditions; without it all are different guides.
     level
         Level of the intervals.
 
@@ -55,7 +66,9 @@ def guide_component(
     if degrees < 1:
         raise ConfigError("Variance of guides: no guide has two cells in one batch; means alone tell no variance")
     cell = groups.scatter.sum(axis=0) / degrees
-    sums, rank, trace, square = np.zeros(len(cell)), 0, 0.0, 0.0
+    sums, rank, trace = np.zeros(len(cell)), 0, 0.0
+    forms: list[np.ndarray] = []
+    identity = np.unique(np.arange(len(of_guide)) if same is None else same, return_inverse=True)[1]
     condition = of_guide[groups.condition]
     for c in np.unique(condition):
         rows = np.flatnonzero(condition == c)
@@ -71,9 +84,14 @@ def guide_component(
         form = np.diag(n.sum(axis=1)) - (n / n.sum(axis=0)) @ n.T
         sums += np.einsum("kg,kl,lg->g", score, np.linalg.pinv(form, rcond=1e-9, hermitian=True), score)
         rank += int(np.linalg.matrix_rank(form, hermitian=True, tol=1e-9 * n.sum()))
-        trace, square = trace + float(np.trace(form)), square + float((form**2).sum())
+        trace += float(np.trace(form))
+        pairs = np.meshgrid(identity[guides], identity[guides], indexing="ij")
+        forms.append(np.stack([form, *pairs]).reshape(3, -1))
     if not rank:
         raise ConfigError("Variance of guides: no batch has cells of two guides of one condition")
+    values, row, column = np.concatenate(forms, axis=1)
+    shared = sp.coo_matrix((values, (row.astype(int), column.astype(int)))).tocsr()  # of equal places the sum
+    square = float((shared.data**2).sum())
     guide_variance = np.maximum((sums - cell * rank) / trace, 0.0)
 
     def moments(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +116,8 @@ def guide_component(
 def guide_components(screen: Screen, *, level: float = 0.9) -> pd.DataFrame:
     """The variance between guides of the edited conditions of a screen, see `guide_component`; cells are read once, by blocks.
 
-    Guides of unedited cells do not count: they have no effect to differ in.
+    Guides of unedited cells do not count: they have no effect to differ in. A guide of one perturbation is the same one at all harvests and
+    in all media, so that these add no guides to the intervals.
 
     Raises
     ------
@@ -110,7 +129,8 @@ def guide_components(screen: Screen, *, level: float = 0.9) -> pd.DataFrame:
     is_known = ~screen.is_control & (screen.guides.code >= 0 if screen.guides is not None else False)
     if screen.guides is None or not is_known.any():
         raise DataError("Variance of guides: no guide of edited cells is known; put their names into obs['guide']")
-    pair = screen.annotation.condition * len(screen.guides.names) + screen.guides.code
+    n_names = len(screen.guides.names)
+    pair = screen.annotation.condition * n_names + screen.guides.code
     present, code = np.unique(pair[is_known], return_inverse=True)
     guide = np.full(len(pair), -1)
     guide[is_known] = code
@@ -121,4 +141,6 @@ def guide_components(screen: Screen, *, level: float = 0.9) -> pd.DataFrame:
         n_conditions=len(present),
         n_batches=len(screen.annotation.batches),
     )
-    return guide_component(groups, present // len(screen.guides.names), screen.annotation.genes, level=level)
+    perturbation = np.unique([c.perturbation for c in screen.annotation.conditions], return_inverse=True)[1]
+    same = perturbation[present // n_names] * n_names + present % n_names
+    return guide_component(groups, present // n_names, screen.annotation.genes, same=same, level=level)

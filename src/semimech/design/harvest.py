@@ -22,6 +22,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm
 
 from semimech._errors import ConfigError, raise_faults
+from semimech.design.power import faults_of_test
 
 _MOST_HALF_LIVES = 60.0
 _NEAR = 1e-6
@@ -36,7 +37,7 @@ class Response:
     fold_change
         Expression of edited cells that have settled, as a multiple of that of unedited ones.
     half_life_hours
-        Of the gene's transcripts.
+        Half-life of the gene's transcripts.
     turnover_hours
         Time constant with which production changes; 0 if at once.
     onset_hours
@@ -73,7 +74,7 @@ class Response:
 
     @property
     def rate(self) -> float:
-        """Of the transcripts' decay, per hour."""
+        """Rate at which the transcripts decay, per hour."""
         return float(np.log(2.0) / self.half_life_hours)
 
     def share(self, hours: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
@@ -108,11 +109,11 @@ def harvest_table(
     Parameters
     ----------
     response
-        Of the gene.
+        How the gene answers to the edit.
     hours
-        Harvests.
+        Times of the harvests.
     standard_error
-        Of the log fold change, if no cells were lost.
+        Standard error of the log fold change, if no cells were lost.
     alpha
         Level of the two-sided normal test.
 
@@ -121,11 +122,18 @@ def harvest_table(
     pandas.DataFrame
         ``hours``, ``share`` of the change, ``log_fold_change``, ``cells_kept``, ``standard_error``, ``power``, and ``cells_factor``: how many times as many cells as
         of settled edits none of which are lost would tell as much.
+
+    Raises
+    ------
+    ConfigError
+        If a harvest is not at a finite time, or ``standard_error`` or ``alpha`` is out of range.
     """
     time = np.asarray(hours, float)
-    change, error = response.log_change(time), standard_error / np.sqrt(response.cells_kept(time))
-    critical = norm.isf(alpha / 2)
+    faults = [f"harvests must be at finite hours, got {t:g}" for t in time if not np.isfinite(t)]
+    raise_faults(ConfigError, "Harvests", faults + _faults(standard_error, alpha))
+    change, critical = response.log_change(time), norm.isf(alpha / 2)
     with np.errstate(divide="ignore"):
+        error = standard_error / np.sqrt(response.cells_kept(time))
         factor = (np.log(response.fold_change) / response.signal(time)) ** 2
     return pd.DataFrame(
         {
@@ -140,48 +148,86 @@ def harvest_table(
     )
 
 
+def _faults(standard_error: float, alpha: float, power: float | None = None) -> list[str]:
+    faults = faults_of_test(alpha, power)
+    if not (np.isfinite(standard_error) and standard_error > 0):
+        faults.append(f"the standard error must be above 0, got {standard_error:g}")
+    return faults
+
+
+def _settled(response: Response) -> float:
+    """Hours after which nothing is left to change."""
+    return response.onset_hours + _MOST_HALF_LIVES * (response.half_life_hours + response.turnover_hours)
+
+
 def best_harvest(response: Response) -> float:
     """Hours at which a change is told best; infinite where no cells are lost, since a change only grows."""
     if np.isinf(response.loss_hours):
         return np.inf
-    last = response.onset_hours + _MOST_HALF_LIVES * (response.half_life_hours + response.turnover_hours)
-    found = minimize_scalar(
-        lambda t: -float(response.signal(np.array([t]))[0]), bounds=(response.onset_hours, last), method="bounded"
-    )
+
+    def lost(hours: float) -> float:
+        """Minus twice the logarithm of the signal, which itself is 0 in floating point where nearly all cells are lost."""
+        change = float(np.abs(response.log_change(np.array([hours])))[0])
+        with np.errstate(divide="ignore"):
+            return float(np.log(2.0) * (hours - response.onset_hours) / response.loss_hours - 2 * np.log(change))
+
+    found = minimize_scalar(lost, bounds=(response.onset_hours, _settled(response)), method="bounded")
     return float(found.x)
 
 
-def earliest_harvest(response: Response, *, standard_error: float, power: float = 0.8, alpha: float = 0.05) -> float:
-    """First hour at which the change is found with a power; infinite if it never is."""
-    last = response.onset_hours + _MOST_HALF_LIVES * (response.half_life_hours + response.turnover_hours)
-    last = min(best_harvest(response), last)
+def harvest_window(
+    response: Response, *, standard_error: float, power: float = 0.8, alpha: float = 0.05
+) -> tuple[float, float]:
+    """First and last hour at which the change is found with a power.
 
-    def lacks(hours: float) -> float:
-        return (
-            float(harvest_table(response, [hours], standard_error=standard_error, alpha=alpha)["power"].iloc[0]) - power
-        )
+    The last is infinite where no cells are lost, both are NaN if there is no such harvest.
 
-    if lacks(last) < 0:
-        return np.inf
-    return float(brentq(lacks, response.onset_hours, last))
+    Raises
+    ------
+    ConfigError
+        If ``standard_error``, ``power`` or ``alpha`` is out of range.
+    """
+    raise_faults(ConfigError, "Harvests", _faults(standard_error, alpha, power))
+
+    def beyond(hours: float) -> float:
+        table = harvest_table(response, [hours], standard_error=standard_error, alpha=alpha)
+        return float(table["power"].iloc[0]) - power
+
+    best = best_harvest(response)
+    top = min(best, _settled(response))
+    if beyond(top) < 0:
+        return np.nan, np.nan
+    first = float(brentq(beyond, response.onset_hours, top))
+    if np.isinf(best):
+        return first, np.inf
+    step = response.loss_hours
+    while beyond(best + step) >= 0:
+        step *= 2
+    return first, float(brentq(beyond, best, best + step))
 
 
 def half_life_harvests(response: Response, last_hours: float) -> tuple[float, float]:
     r"""The two harvests that tell size and half-life of a change best together, the later one being the last that can be made.
 
-    Of :math:`A(1 - e^{-\gamma t})` with equal errors the determinant of the information is largest at the last time :math:`T` and
-    :math:`1/\gamma - T e^{-\gamma T}/(1 - e^{-\gamma T})` (Box & Lucas 1959, Biometrika 46:77, doi:10.1093/biomet/46.1-2.77).
+    Of :math:`A(1 - e^{-\gamma t})`, expression on the linear scale, with equal errors at all times, the determinant of the information is
+    largest at the last time :math:`T` and :math:`1/\gamma - T e^{-\gamma T}/(1 - e^{-\gamma T})` (Box & Lucas 1959, Biometrika 46:77,
+    doi:10.1093/biomet/46.1-2.77).
 
     Raises
     ------
     ConfigError
-        If the edit sets in slowly, for which this is no optimum, or the last harvest is not after its onset.
+        If the edit sets in slowly or cells are lost, for which this is no optimum, or the last harvest is not at a finite time after the onset.
     """
     faults = []
     if response.turnover_hours:
         faults.append("the two times are those of an edit that acts at once: leave turnover_hours out")
-    if not last_hours > response.onset_hours:
+    if np.isfinite(response.loss_hours):
+        faults.append(
+            "the two times are those of equal errors, and lost cells make later ones larger: leave loss_hours out"
+        )
+    if not response.onset_hours < last_hours < np.inf:
         faults.append(f"the last harvest, {last_hours:g} h, must be after the onset, {response.onset_hours:g} h")
     raise_faults(ConfigError, "Harvests for a half-life", faults)
     span, rate = last_hours - response.onset_hours, response.rate
-    return response.onset_hours + 1.0 / rate - span / float(np.expm1(rate * span)), last_hours
+    left = float(np.exp(-rate * span) / -np.expm1(-rate * span))
+    return response.onset_hours + 1.0 / rate - span * left, last_hours

@@ -8,6 +8,15 @@ from scipy.stats import norm
 from semimech._errors import ConfigError, raise_faults
 
 
+def faults_of_test(alpha: float, power: float | None = None) -> list[str]:
+    """What is wrong with the level of a test and the power that is wanted of it."""
+    if not 0 < alpha < 1:
+        return [f"alpha must lie between 0 and 1, got {alpha:g}"]
+    if power is not None and not alpha < power < 1:
+        return [f"power must lie between alpha ({alpha:g}) and 1, got {power:g}"]
+    return []
+
+
 def wanted_standard_error(effect: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
     r"""Standard error at which an effect is found with a power: :math:`|\Delta| / (z_{1-\alpha/2} + z_{power})`.
 
@@ -28,10 +37,7 @@ def wanted_standard_error(effect: float, *, power: float = 0.8, alpha: float = 0
     faults = []
     if not (np.isfinite(effect) and effect != 0):
         faults.append(f"the effect must be finite and not 0, got {effect:g}: no effect is never found")
-    if not 0 < alpha < 1:
-        faults.append(f"alpha must lie between 0 and 1, got {alpha:g}")
-    elif not alpha < power < 1:
-        faults.append(f"power must lie between alpha ({alpha:g}) and 1, got {power:g}")
+    faults += faults_of_test(alpha, power)
     raise_faults(ConfigError, "Power", faults)
     return float(abs(effect) / (norm.ppf(1 - alpha / 2) + norm.ppf(power)))
 
