@@ -187,7 +187,6 @@ HIDDEN = {
     ("a knockdown that does not work", _UNCHECKED): "which gene is the target is not told",
     ("exchanged labels", _UNCHECKED): "which gene is the target is not told",
     ("activation declared as interference", _UNCHECKED): "which gene is the target is not told",
-    ("an arrested edit", _UNCHECKED): "genes of a phase are known by symbol",
     ("identifiers of two kinds", _UNCHECKED): "all genes have identifiers of one kind",
     ("fractional counts", "no logarithm"): "a factor on counts goes when cells are normalised",
     ("fractional counts", "base 2"): "a factor on counts goes when cells are normalised",

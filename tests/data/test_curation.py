@@ -10,6 +10,7 @@ from small_faults import FAULTS, KEYS, clean, plant
 from small_plants import edits, rows
 
 from semimech.data import check
+from semimech.data.curation.mitochondrial_genes import is_mitochondrial
 
 
 def named(data, fault=None):
@@ -56,6 +57,14 @@ def test_a_fault_does_not_hide_another(first, second):
     faults = by_name[first], by_name[second]
     found, _ = named(plant(faults[1], plant(faults[0], clean(0))))
     assert {(fault.check, fault.severity) for fault in faults} <= found
+
+
+def test_mitochondrial_genes_are_known_by_symbol_and_by_identifier():
+    known = (
+        "MT-ND1 mt-Co2 MT-RNR2 ENSG00000198888 ENSG00000211459 ENSG00000210082.2 ENSMUSG00000064337 ENSMUSG00000064339"
+    )
+    assert all(map(is_mitochondrial, known.split()))
+    assert not any(map(is_mitochondrial, ["MTOR", "ENSG00000198793", "ENSMUSG00000000001"]))
 
 
 def test_the_edit_and_the_guide_at_fault_are_named():

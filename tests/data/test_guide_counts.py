@@ -56,6 +56,17 @@ def test_every_fault_of_guide_counts_is_named():
         with_guides(cells(), told(threshold=99))
 
 
+@pytest.mark.usefixtures("unchecked_types")
+def test_every_fault_of_an_assignment_by_another_program_is_named():
+    counts, carried = COUNTS.astype(float), COUNTS >= 5
+    with pytest.raises(
+        DataError, match=r"(?s)2 names for 3 guides.*without a target: B_1.*carried is \(3, 6\) and counts \(6, 3\)"
+    ):
+        tally_guides(counts, carried.T, ["A_1", "B_1"], TARGETS)
+    with pytest.raises(DataError, match=r"(?s)counts holds values that are no counts.*carried > 0"):
+        tally_guides(counts - 0.5, carried.astype(int), NAMES, TARGETS)
+
+
 def test_without_pertpy_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(guide_counts, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'semimech\[guides\]'"):

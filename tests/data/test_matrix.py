@@ -51,6 +51,13 @@ def test_counts_are_recovered_exactly_from_log_normalised_values(target_sum, see
     np.testing.assert_allclose(found.unit, target_sum / counts.sum(axis=1), rtol=1e-4)
 
 
+def test_cells_without_counts_are_to_be_removed_by_the_layer_that_holds_the_counts():
+    data = adata(sp.csr_matrix(np.ones((3, 2))), counts=sp.csr_matrix(np.array([[1.0, 2], [0, 0], [3, 1]])))
+    (fault,) = read_matrix(data)[1]
+    assert fault.mend == "remove them: adata = adata[adata.layers['counts'].sum(axis=1) > 0]"
+    assert data[data.layers["counts"].sum(axis=1) > 0].obs_names.tolist() == ["c0", "c2"]
+
+
 def test_counts_are_recovered_in_cells_whose_smallest_count_is_not_one():
     counts = np.array([[2.0, 3, 5], [4, 6, 9], [1, 7, 0], [3, 6, 8], [0, 0, 0]])
     unit, found = recover_counts(sp.csr_matrix(counts * 0.37))

@@ -295,6 +295,7 @@ def test_all_that_is_wrong_with_counts_is_told_at_once(tmp_path, monkeypatch):
     with pytest.raises(DataError) as raised:
         read(written(data, tmp_path / "screen.h5ad"), streamed=True)
     assert "no counts, in 2 cells" in str(raised.value) and "1 cell without a single count" in str(raised.value)
+    assert "adata[adata.layers['counts'].sum(axis=1) > 0]" in str(raised.value)
 
 
 def test_faults_of_the_annotation_are_told_before_the_counts_are_read(tmp_path):

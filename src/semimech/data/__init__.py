@@ -52,12 +52,12 @@ __all__ = [
     "log_scale",
     "matched_minibatches",
     "read",
+    "tally_guides",
     "unseen_combination",
     "unseen_edit",
     "unseen_edit_time",
     "unseen_medium",
     "unseen_time",
-    "tally_guides",
     "with_guides",
     "write_curated",
 ]

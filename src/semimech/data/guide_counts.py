@@ -84,21 +84,27 @@ def assign_guides(
         If pertpy is missing.
     """
     counts, names = _guide_counts(adata, counts_key, names)
-    faults = []
-    if len(names) != counts.shape[1]:
-        faults.append(
-            f"{len(names)} names for {counts.shape[1]} guides: give names=, one per column of obsm[{counts_key!r}]"
-        )
-    if unknown := [name for name in names if name not in targets]:
-        faults.append(f"guides without a target: {listed(unknown)}; add them to targets, controls as 'control'")
-    if counts.size and (not np.isfinite(counts).all() or (counts < 0).any() or (counts != np.round(counts)).any()):
-        faults.append(f"obsm[{counts_key!r}] holds values that are no counts: give raw UMI counts of guides")
+    faults = _faults(counts, names, targets, place=f"obsm[{counts_key!r}]")
     if threshold < 1:
         faults.append(f"threshold must be 1 or more, got {threshold}")
     raise_faults(DataError, "guides", faults)
     if find_spec("pertpy") is None:
         raise ConfigError("assigning guides needs pertpy: pip install 'semimech[guides]'")
     return tally_guides(counts, _carried(counts, adata.obs_names, names, method, threshold), names, targets)
+
+
+def _faults(
+    counts: Float[np.ndarray, "cell guide"], names: list[str], targets: Mapping[str, str], *, place: str
+) -> list[str]:
+    """What is wrong with counts, names or targets."""
+    faults = []
+    if len(names) != counts.shape[1]:
+        faults.append(f"{len(names)} names for {counts.shape[1]} guides: give names=, one per column of {place}")
+    if unknown := [name for name in names if name not in targets]:
+        faults.append(f"guides without a target: {listed(unknown)}; add them to targets, controls as 'control'")
+    if counts.size and (not np.isfinite(counts).all() or (counts < 0).any() or (counts != np.round(counts)).any()):
+        faults.append(f"{place} holds values that are no counts: give raw UMI counts of guides")
+    return faults
 
 
 def with_guides(adata: ad.AnnData, assignment: GuideAssignment) -> ad.AnnData:
@@ -181,8 +187,24 @@ def tally_guides(
     names
         Names of the guides.
     targets
-        Target of each guide.
+        Target of each guide, a control label for control guides.
+
+    Returns
+    -------
+    GuideAssignment
+        ``carried`` as given, with the table of guides and the number of guides of each cell.
+
+    Raises
+    ------
+    DataError
+        Listing what is wrong with counts, names or targets, or if ``carried`` does not say of each count whether its guide is carried.
     """
+    faults = _faults(counts, names, targets, place="counts")
+    if carried.shape != counts.shape:
+        faults.append(f"carried is {carried.shape} and counts {counts.shape}: give both as cells × guides")
+    if carried.dtype != bool:
+        faults.append(f"carried holds {carried.dtype} values: give True where a cell carries a guide, as carried > 0")
+    raise_faults(DataError, "guides", faults)
     n, total = carried.sum(axis=0), counts.sum(axis=0)
     outside = np.where(carried, 0.0, counts).sum(axis=0)
     of_carriers = [counts[carried[:, g], g] for g in range(len(names))]

@@ -160,7 +160,7 @@ def _depth_faults(values: sp.csr_matrix, place: str) -> list[CheckFinding]:
     n = int((np.asarray((values != 0).sum(axis=1)).ravel() == 0).sum())
     if not n:
         return []
-    mend = "remove them: adata = adata[adata.X.sum(axis=1) > 0]"
+    mend = f"remove them: adata = adata[adata.{place}.sum(axis=1) > 0]"
     return [failed("depth", f"{counted(n, 'cell')} without a single count in {place}", mend=mend)]
 
 

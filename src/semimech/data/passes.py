@@ -125,7 +125,7 @@ def pass_through(
         faults.append(f"{said}. Put raw UMI counts there, before normalisation")
     if whole.n_empty:
         said = f"{counted(whole.n_empty, 'cell')} without a single count in {stored.place}"
-        faults.append(f"{said}. Remove them: adata = adata[adata.X.sum(axis=1) > 0]")
+        faults.append(f"{said}. Remove them: adata = adata[adata.{stored.place}.sum(axis=1) > 0]")
     gathered.forget()
     raise_faults(DataError, f"Data set {name!r}", faults)
     return whole

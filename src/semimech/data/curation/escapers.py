@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float
+import scipy.sparse as sp
+from jaxtyping import Float, Int
 from scipy.stats import norm
 
 from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.curation.mixtures import ambiguity, share_error
-from semimech.data.curation.shifts import references, strata
+from semimech.data.curation.shifts import cells_by, is_compared, related_cells, strata
 from semimech.data.curation.target_counts import Escape, escape_by_condition, pooled
 from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen, describe
@@ -203,32 +204,45 @@ def last_harvests(screen: Screen) -> list[int]:
 
 def told_apart(screen: Screen, last: list[int]) -> tuple[dict[int, Escapers], dict[int, np.ndarray]]:
     """Escapers among the cells of these conditions that stand apart from their controls as a whole, and which cells these are."""
-    stratum, rng, of = strata(screen), np.random.default_rng(0), references(screen)
-    others, centres = np.zeros(0, dtype=bool), {}
-
-    def centred(rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
-        values = screen.measurement.observed[rows].toarray().astype(float)
-        for s in np.unique(stratum[rows]):
-            if s not in centres:
-                pool = np.flatnonzero(others & (stratum == s))
-                centres[s] = np.asarray(screen.measurement.observed[pool].mean(axis=0)).ravel()
-            values[stratum[rows] == s] -= centres[s]
-        return values
-
+    stratum, rng, related = strata(screen), np.random.default_rng(0), related_cells(screen)
+    n_strata, observed = int(stratum.max()) + 1, screen.measurement.observed
+    pool = np.flatnonzero(is_compared(screen))
+    members = [pool[rows] for rows in cells_by(stratum[pool], n_strata)]
+    totals, n_pool = _sums(observed, pool, stratum, n_strata), np.bincount(stratum[pool], minlength=n_strata)
+    if (
+        not screen.is_control.any()
+    ):  # as many of each stratum as will be looked at, not nearly all cells for each condition
+        members = [np.sort(rng.permutation(rows)[:_MOST_CONTROLS]) for rows in members]
+    own = cells_by(screen.annotation.condition, len(screen.annotation.conditions))
     found, cells = {}, {}
     for i in last:
-        if of(i) is not others:
-            others, centres = of(i), {}
-            n_others = np.bincount(stratum[others], minlength=int(stratum.max()) + 1)
-        rows = np.flatnonzero((screen.annotation.condition == i) & (n_others[stratum] >= MIN_CONTROLS))
+        left_out = related(i) if len(pool) else pool
+        n_others = n_pool - np.bincount(stratum[left_out], minlength=n_strata)
+        rows = own[i][n_others[stratum[own[i]]] >= MIN_CONTROLS]
         if len(rows) < MIN_CELLS:
             continue
-        beside = np.flatnonzero(others & np.isin(stratum, np.unique(stratum[rows])))
+        here = np.unique(stratum[rows])
+        beside = np.sort(np.concatenate([members[s] for s in here]))
+        beside = beside[~np.isin(beside, left_out)]
         beside = np.sort(rng.permutation(beside)[:_MOST_CONTROLS])
-        escapers = escaper_share(centred(rows), centred(beside), rng=rng)
+        centres = totals[here] - _sums(observed, left_out[np.isin(stratum[left_out], here)], stratum, n_strata)[here]
+        centres /= n_others[here, None]
+        edited, controls = (
+            observed[each].toarray().astype(float) - centres[np.searchsorted(here, stratum[each])]
+            for each in (rows, beside)
+        )
+        escapers = escaper_share(edited, controls, rng=rng)
         if escapers is not None:
             found[i], cells[i] = escapers, rows
     return found, cells
+
+
+def _sums(
+    observed: sp.csr_matrix, rows: Int[np.ndarray, " row"], stratum: Int[np.ndarray, " cell"], n_strata: int
+) -> Float[np.ndarray, "stratum gene"]:
+    """Sums of values of these cells by stratum."""
+    member = sp.csr_matrix((np.ones(len(rows)), (stratum[rows], np.arange(len(rows)))), (n_strata, len(rows)))
+    return (member @ observed[rows]).toarray()
 
 
 def check_escapers(screen: Screen) -> Iterable[CheckFinding]:

@@ -10,10 +10,11 @@ from scipy.special import logit
 from semimech.data.curation.escapers import Escapers, last_harvests, told_apart
 from semimech.data.curation.guides import MIN_CELLS
 from semimech.data.curation.mixtures import GRID, share_posterior
-from semimech.data.curation.shifts import LEVEL
 from semimech.data.screen import Screen, describe
 
 COLUMNS = ("guide", "condition", "perturbation", "n_cells", "efficacy", "lower", "upper", "differs")
+DIFFERS = 0.01
+"""Probability, over all guides of a table, that one is told to differ which does not: a column to look at, none of the checks that share a level."""
 
 
 def guide_efficacy(screen: Screen) -> pd.DataFrame:
@@ -27,7 +28,7 @@ def guide_efficacy(screen: Screen) -> pd.DataFrame:
     pandas.DataFrame
         One row per guide of at least ``MIN_CELLS`` cells: ``guide``, ``condition``, ``perturbation``, ``n_cells``, ``efficacy``
         with ``lower`` and ``upper`` (central 90 %), and ``differs`` where that of all guides of the edit together lies outside the guide's interval
-        of level 1 − `LEVEL`, over all guides.
+        of level 1 − `DIFFERS`, over all guides.
     """
     rows: list[dict[str, object]] = []
     if screen.guides is not None and screen.is_control.any():
@@ -56,7 +57,7 @@ def guide_efficacy(screen: Screen) -> pd.DataFrame:
                     }
                 )
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table["differs"] = table["differs"].astype(float) * 2 * max(len(table), 1) < LEVEL
+    table["differs"] = table["differs"].astype(float) * 2 * max(len(table), 1) < DIFFERS
     return table
 
 

@@ -9,7 +9,7 @@ from semimech.data.findings import CheckFinding, listed, passed, warned
 from semimech.data.screen import Screen
 
 _ENSEMBL = re.compile(r"ENS[A-Z]{0,6}G\d{11}(\.\d+)?(_PAR_Y)?(-\d+)?")
-"""With the number that a name gets which stood before."""
+"""Ensembl identifiers, with or without a version, and with the number that makes repeated names unique."""
 _ENTREZ = re.compile(r"\d+")
 _DATE = re.compile(r"(\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(mar|sep|dec)-\d{1,2})", re.IGNORECASE)
 

@@ -13,9 +13,13 @@ from semimech.data.batch_effect import MIN_CONTROLS
 from semimech.data.screen import Screen
 
 LEVEL = 0.01 / 8
-"""Probability, over all comparisons of one check, of a difference that is none: 0.01 over the eight checks that compare with chance."""
+"""Probability, over all comparisons of one check, of a difference that is none: 0.01 over the eight checks that compare with chance.
+
+They are depth by edit, mitochondrial share, cell cycle, on-target effect, kind of edit, loss of cells, guides of one gene and control
+stationarity. Escapers are told by their share less two standard errors, and are not among them.
+"""
 MIN_EDITS = 5
-"""Edits from which one can be compared with the others where there are no unedited cells."""
+"""Edits, of one stratum, from which one can be compared with the others where there are no unedited cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +62,48 @@ def strata(screen: Screen) -> Int[np.ndarray, " cell"]:
     return annotation.batch * (int(comparison.max(initial=0)) + 1) + comparison
 
 
-def references(screen: Screen) -> Callable[[int], Bool[np.ndarray, " cell"]]:
-    """Cells with which those of a condition are compared: unedited ones, in the same array for all conditions.
+def is_compared(screen: Screen) -> Bool[np.ndarray, " cell"]:
+    """Cells with which others are compared: unedited ones, and without any those of all edits; none if there are fewer than `MIN_EDITS`."""
+    if screen.is_control.any():
+        return screen.is_control
+    genes = {frozenset(names) for names in _genes(screen)}
+    return np.full(len(screen.annotation.condition), len(genes) >= MIN_EDITS)
 
-    Without unedited cells, those of edits of other genes: what most edits do not do shows against their mean. None if there are fewer
-    than `MIN_EDITS`.
-    """
-    is_control, conditions = screen.is_control, screen.annotation.conditions
-    if is_control.any():
-        return lambda condition: is_control
-    genes = [{e.gene for period in c.history for e in period.context.edits} for c in conditions]
-    if len(set(map(frozenset, genes))) < MIN_EDITS:
-        return lambda condition: is_control
-    return lambda condition: np.array([not mine & genes[condition] for mine in genes])[screen.annotation.condition]
+
+def related_cells(screen: Screen) -> Callable[[int], Int[np.ndarray, " related"]]:
+    """Cells among `is_compared` that share an edited gene with a condition, its own among them; none where there are unedited cells."""
+    if screen.is_control.any():
+        return lambda condition: np.zeros(0, dtype=int)
+    genes, cells = _genes(screen), cells_by(screen.annotation.condition, len(screen.annotation.conditions))
+    having: dict[str, list[int]] = {}
+    for c, names in enumerate(genes):
+        for name in names:
+            having.setdefault(name, []).append(c)
+    return lambda condition: np.concatenate(
+        [cells[c] for c in sorted({c for name in genes[condition] for c in having[name]} | {condition})]
+    )
+
+
+def references(screen: Screen) -> Callable[[int], Bool[np.ndarray, " cell"]]:
+    """Cells with which those of a condition are compared: `is_compared` without `related_cells`."""
+    compared, related = is_compared(screen), related_cells(screen)
+
+    def of(condition: int) -> Bool[np.ndarray, " cell"]:
+        rows = compared.copy()
+        rows[related(condition)] = False
+        return rows
+
+    return of
+
+
+def cells_by(code: Int[np.ndarray, " cell"], n_groups: int) -> list[Int[np.ndarray, " member"]]:
+    """Cells of each group, in their order."""
+    return np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code, minlength=n_groups))[:-1])
+
+
+def _genes(screen: Screen) -> list[set[str]]:
+    """Genes edited in the history of each condition."""
+    return [{e.gene for period in c.history for e in period.context.edits} for c in screen.annotation.conditions]
 
 
 def compared_with(screen: Screen) -> str:
@@ -79,10 +112,15 @@ def compared_with(screen: Screen) -> str:
 
 
 def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts:
-    r"""Compare each condition with its `references`.
+    r"""Compare each condition with unedited cells or, without any, with the median of the edits.
 
     Within stratum b the difference is :math:`d_b = \bar y_{pb} - \bar y_{0b}`. Differences are averaged with weights
     :math:`1/(1/n_{pb} + 1/n_{0b})`, which are the best for cells of equal variance and leave batch effects out.
+
+    Without unedited cells :math:`\bar y_{0b}` is the median of the means of all edits in the stratum, of `MIN_EDITS` or more, so that
+    a few strong edits do not move it. Its variance is :math:`\pi s^2 / 2k` for k edits whose means spread by s, from their median
+    absolute deviation, or what finite numbers of cells explain where that is more; :math:`n_{0b}` is the number of cells of
+    which a mean has that variance.
 
     Parameters
     ----------
@@ -93,34 +131,35 @@ def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts
     """
     stratum, condition, known = strata(screen), screen.annotation.condition, np.isfinite(values)
     n_strata, n_conditions = int(stratum.max()) + 1, len(screen.annotation.conditions)
-    shift, error = np.full(n_conditions, np.nan), np.full(n_conditions, np.nan)
-    of, others, spreads = references(screen), None, []
-    for c in (i for i, each in enumerate(screen.annotation.conditions) if not each.is_control):
-        if others is not of(c):
-            others = of(c)
-            rows = others & known
-            n_controls = np.bincount(stratum[rows], minlength=n_strata)
-            is_usable = n_controls >= MIN_CONTROLS
-            mean, variance = _moments(values[rows], stratum[rows], n_strata)
-            pooled = float(np.average(variance, weights=n_controls * is_usable)) if is_usable.any() else np.nan
-            spreads.append(np.sqrt(pooled))
-        kept = np.flatnonzero((condition == c) & known & is_usable[stratum])
-        if len(kept) < 2:
-            continue
-        n = np.bincount(stratum[kept], minlength=n_strata)
-        at = np.flatnonzero(n)
-        centre, _ = _moments(values[kept], stratum[kept], n_strata)
-        within = float(((values[kept] - centre[stratum[kept]]) ** 2).sum() / max(len(kept) - len(at), 1))
-        within = max(within, pooled) if len(kept) < 2 * MIN_CONTROLS else within
-        weight = 1 / (1 / n[at] + 1 / n_controls[at])
-        weight /= weight.sum()
-        shift[c] = weight @ (centre[at] - mean[at])
-        error[c] = np.sqrt(weight**2 @ (within / n[at] + variance[at] / n_controls[at]))
-    return Shifts(shift=shift, standard_error=error, spread=float(np.mean(spreads)) if spreads else np.nan)
+    rows = is_compared(screen) & known
+    if screen.is_control.any():
+        zero = _mean_cell(values[rows], stratum[rows], n_strata)
+    else:
+        zero = _median_edit(values[rows], stratum[rows], condition[rows], n_strata)
+    rows = ~screen.is_control & known & (zero.size[stratum] > 0)
+    c, s, n, centre, squares = _by_pair(values[rows], condition[rows], stratum[rows], n_strata)
+
+    def total(each: np.ndarray) -> Float[np.ndarray, " condition"]:
+        return np.bincount(c, weights=each, minlength=n_conditions)
+
+    cells = total(n)
+    within = total(squares) / np.maximum(cells - total(np.ones(len(c))), 1)
+    within = np.where(cells < 2 * MIN_CONTROLS, np.maximum(within, zero.spread**2), within)
+    weight = 1 / (1 / n + 1 / zero.size[s])
+    weight /= total(weight)[c]
+    variance = total(weight**2 * (within[c] / n + zero.variance[s]))
+    return Shifts(
+        shift=np.where(cells > 1, total(weight * (centre - zero.mean[s])), np.nan),
+        standard_error=np.where(cells > 1, np.sqrt(variance), np.nan),
+        spread=zero.spread,
+    )
 
 
 def contrast(screen: Screen, condition: int) -> Float[np.ndarray, " cell"]:
-    """Weights of cells whose sum over a quantity is its `control_shifts` of one condition; zero without controls."""
+    """Weights of cells whose sum over a quantity is one condition's difference from its `references`; zero without any.
+
+    Beside unedited cells it is that of `control_shifts`; without, it is the difference from the mean of the other edits, not from the median.
+    """
     stratum, is_control = strata(screen), references(screen)(condition)
     weights = np.zeros(len(stratum))
     total = 0.0
@@ -135,11 +174,56 @@ def contrast(screen: Screen, condition: int) -> Float[np.ndarray, " cell"]:
     return weights / total if total else weights
 
 
-def _moments(
-    values: Float[np.ndarray, " cell"], code: Int[np.ndarray, " cell"], n_groups: int
-) -> tuple[Float[np.ndarray, " group"], Float[np.ndarray, " group"]]:
-    """Mean and variance by group; zero where there is none."""
-    n = np.bincount(code, minlength=n_groups)
-    mean = np.bincount(code, weights=values, minlength=n_groups) / np.maximum(n, 1)
-    squares = np.bincount(code, weights=(values - mean[code]) ** 2, minlength=n_groups)
-    return mean, squares / np.maximum(n - 1, 1)
+@dataclass(frozen=True, kw_only=True)
+class _Reference:
+    """What conditions are compared with: its mean by stratum, the variance of that, how many cells it is worth (0: not to be used), and their spread."""
+
+    mean: Float[np.ndarray, " stratum"]
+    variance: Float[np.ndarray, " stratum"]
+    size: Float[np.ndarray, " stratum"]
+    spread: float
+
+
+def _mean_cell(values: Float[np.ndarray, " cell"], stratum: Int[np.ndarray, " cell"], n_strata: int) -> _Reference:
+    """The mean of unedited cells."""
+    n = np.bincount(stratum, minlength=n_strata)
+    mean = np.bincount(stratum, weights=values, minlength=n_strata) / np.maximum(n, 1)
+    squares = np.bincount(stratum, weights=(values - mean[stratum]) ** 2, minlength=n_strata)
+    variance, size = squares / np.maximum(n - 1, 1), n * (n >= MIN_CONTROLS)
+    spread = float(np.sqrt(np.average(variance, weights=size))) if size.any() else np.nan
+    return _Reference(mean=mean, variance=variance / np.maximum(n, 1), size=size.astype(float), spread=spread)
+
+
+def _median_edit(
+    values: Float[np.ndarray, " cell"],
+    stratum: Int[np.ndarray, " cell"],
+    condition: Int[np.ndarray, " cell"],
+    n_strata: int,
+) -> _Reference:
+    """The median of the means of edits."""
+    mean, variance, size = (np.zeros(n_strata) for _ in range(3))
+    if not len(values):
+        return _Reference(mean=mean, variance=variance, size=size, spread=np.nan)
+    _, s, n, centre, squares = _by_pair(values, condition, stratum, n_strata)
+    within = squares.sum() / max(n.sum() - len(n), 1)
+    for b, mine in enumerate(cells_by(s, n_strata)):
+        if len(mine) < MIN_EDITS:
+            continue
+        mean[b] = np.median(centre[mine])
+        between = (1.4826 * np.median(np.abs(centre[mine] - mean[b]))) ** 2
+        variance[b] = np.pi / 2 * max(between, within * np.mean(1 / n[mine])) / len(mine)
+        size[b] = np.clip(within / variance[b], 1.0, n[mine].sum()) if variance[b] > 0 else n[mine].sum()
+    return _Reference(mean=mean, variance=variance, size=size, spread=float(np.sqrt(within)))
+
+
+def _by_pair(
+    values: Float[np.ndarray, " cell"],
+    condition: Int[np.ndarray, " cell"],
+    stratum: Int[np.ndarray, " cell"],
+    n_strata: int,
+) -> tuple[np.ndarray, ...]:
+    """Condition and stratum of each pair that has cells, how many, their mean, and the sum of squares about it."""
+    codes, pair, n = np.unique(condition * n_strata + stratum, return_inverse=True, return_counts=True)
+    centre = np.bincount(pair, weights=values, minlength=len(codes)) / n
+    squares = np.bincount(pair, weights=(values - centre[pair]) ** 2, minlength=len(codes))
+    return codes // n_strata, codes % n_strata, n, centre, squares
