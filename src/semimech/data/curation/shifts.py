@@ -140,7 +140,9 @@ def control_shifts(screen: Screen, values: Float[np.ndarray, " cell"]) -> Shifts
     c, s, n, centre, squares = _by_pair(values[rows], condition[rows], stratum[rows], n_strata)
 
     def total(each: np.ndarray) -> Float[np.ndarray, " condition"]:
-        return np.bincount(c, weights=each, minlength=n_conditions)
+        return np.bincount(c, weights=each, minlength=n_conditions).astype(
+            float
+        )  # of nothing, NumPy counts in whole numbers
 
     cells = total(n)
     within = total(squares) / np.maximum(cells - total(np.ones(len(c))), 1)
