@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import jax
@@ -18,6 +15,7 @@ import pandas as pd
 
 from benchmarks.founders import markdown
 from benchmarks.interaction import CONFIG, LAWS
+from benchmarks.parts import run_worlds, summary
 from semimech import fit
 from semimech.baselines import fit_baseline
 from semimech.data import Dataset, read
@@ -26,7 +24,6 @@ from semimech.predictor import AbstractPredictor
 from semimech.simulate import write_screen
 from semimech.simulate.cycle import cycling_cells
 
-RESULTS = Path(__file__).parent / "results"
 ARRESTS = {"edits arrest": 2.0, "edits leave phases alone": 0.0}
 SIZES = {"n_genes": 60, "n_edits": 8, "n_doubles": 10, "cells": 60, "control_cells": 300}
 
@@ -66,26 +63,6 @@ def one_world(kind: str, seed: int) -> list[dict[str, object]]:
     return rows
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    shown = []
-    for (kind, law), table in rows.groupby(["world", "law"], sort=False):
-        ratio = np.log(table["with"] / table["without"]).to_numpy()
-        rng = np.random.default_rng(0)
-        means = ratio[rng.integers(0, len(ratio), (4000, len(ratio)))].mean(axis=1)
-        low, high = np.exp(np.quantile(means, [0.025, 0.975]))
-        shown.append(
-            {
-                "worlds": f"{kind} ({len(table)})",
-                "law": law,
-                "error without": f"{table['without'].mean():.4f}",
-                "with": f"{table['with'].mean():.4f}",
-                "ratio [95 %]": f"{np.exp(ratio.mean()):.2f} [{low:.2f}, {high:.2f}]",
-                "worlds won": f"{int((ratio < 0).sum())} of {len(table)}",
-            }
-        )
-    return pd.DataFrame(shown)
-
-
 def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
     return (
         "\n\n".join(
@@ -95,7 +72,7 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
                 f"`cycling_cells` with {SIZES['n_genes']} genes, 20 of them markers of S or G2M, {SIZES['n_edits']} knockouts that shift the log odds of G1 or G2M by about {ARRESTS['edits arrest']:g}, and {SIZES['n_doubles']} pairs, whose shifts add up. Trained on single "
                 "edits, asked for pairs; squared errors against noise-free means, without the edited genes. “Without” is the same law. Phases are told by marker genes alone. Targets: at least 20 % less error where edits arrest, no more than "
                 "noise where they do not.",
-                markdown(summary(rows)),
+                markdown(summary(rows, by={"law": "law"})),
                 "## What the numbers say",
                 "Two edits that arrest in one phase cannot arrest twice: adding means overshoots, adding log odds does not. Shares of phases are found to a few per cent from twenty markers. How much there is to win is how much of the error is composition: "
                 "these worlds were settled at seed 0, after a first version, in which half of the edits arrested and regulation was twice as strong, where two of ten pairs arrested in one phase and the part took 17 % off the error of the model and 4 % off that of adding up "
@@ -106,21 +83,5 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    began, rows = time.time(), []
-    for seed in range(options.worlds):
-        for kind in ARRESTS:
-            rows += one_world(kind, seed)
-            print(rows[-2:], file=sys.stderr, flush=True)
-            jax.clear_caches()
-        table = pd.DataFrame(rows)
-        table.to_csv(options.out / "cell_cycle.tsv", sep="\t", index=False, float_format="%.5g")
-        (options.out / "cell_cycle.md").write_text(page(table, seed + 1, (time.time() - began) / 60), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    run_worlds("cell_cycle", __doc__, list(ARRESTS), one_world, page)

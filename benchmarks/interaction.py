@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import jax
@@ -17,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.founders import markdown
+from benchmarks.parts import run_worlds, summary
 from semimech import FitConfig, fit
 from semimech.baselines import fit_baseline
 from semimech.data import Dataset, read
@@ -25,7 +23,6 @@ from semimech.predictor import AbstractPredictor
 from semimech.simulate import simulate_screen, true_values, write_screen
 from semimech.simulate.co_culture import FIELD, LIGAND, RECEPTOR, co_culture, culture_name, cultures
 
-RESULTS = Path(__file__).parent / "results"
 RATIOS = (0.3, 0.6, 0.9)
 UNSEEN = (culture_name(0.3), culture_name(0.9))
 """Mixtures that are left out, one at a time: one between others, one beyond them."""
@@ -78,27 +75,6 @@ def errors(data: Dataset, truth: np.ndarray, signalling: Signalling, name: str, 
     }
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    shown = []
-    for (kind, unseen, law), table in rows.groupby(["world", "unseen", "law"], sort=False):
-        ratio = np.log(table["with"] / table["without"]).to_numpy()
-        rng = np.random.default_rng(0)
-        means = ratio[rng.integers(0, len(ratio), (4000, len(ratio)))].mean(axis=1)
-        low, high = np.exp(np.quantile(means, [0.025, 0.975]))
-        shown.append(
-            {
-                "worlds": f"{kind} ({len(table)})",
-                "unseen culture": unseen,
-                "law": law,
-                "error without": f"{table['without'].mean():.4f}",
-                "with": f"{table['with'].mean():.4f}",
-                "ratio [95 %]": f"{np.exp(ratio.mean()):.2f} [{low:.2f}, {high:.2f}]",
-                "worlds won": f"{int((ratio < 0).sum())} of {len(table)}",
-            }
-        )
-    return pd.DataFrame(shown)
-
-
 def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
     return (
         "\n\n".join(
@@ -108,7 +84,7 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
                 f"Preset `co_culture` with {SIZES['n_genes']} genes and {SIZES['n_edits']} knockouts (ligand and receptor among them) on days {' and '.join(map(str, SIZES['days']))}, in unedited cells and in cultures of which 30, 60 and 90 % of the cells lack "
                 f"the ligand. Trained without the culture of 30 % (between two others) or that of 90 % (beyond them), in which all edits and unedited cells are predicted; errors are squared, against noise-free means, without the edited gene. “Without” is the same law, "
                 "which knows no cultures. Targets: at least 20 % less error where cells talk, no more than noise where they do not.",
-                markdown(summary(rows)),
+                markdown(summary(rows, by={"unseen": "unseen culture", "law": "law"})),
                 "The simulated field is a binding partner of the receptor at promoters, half saturated at the level of unedited cells as the model has it, but the promoter saturates and means are of logarithms, so that the model's answer, linear in the signal, is "
                 "an approximation. An unseen ratio between seen ones is what it was made for; an unseen pair of ligand and receptor is not told by any culture of others. Where cells do not talk, one gene in ten that seem to answer is false by construction, and at 90 % its answer is carried beyond what was seen: up to 8 % more error there, none between cultures. Settled while looking: in one world the culture of 60 % had been left out and the part was worse there (1.34 and 1.18), so 30 % and 90 % are left out since, and the false-discovery rate by which genes are chosen was added after a look at seed 0.",
             ]
@@ -117,21 +93,5 @@ def page(rows: pd.DataFrame, worlds: int, minutes: float) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    began, rows = time.time(), []
-    for seed in range(options.worlds):
-        for kind in STRENGTHS:
-            rows += one_world(kind, seed)
-            print(rows[-4:], file=sys.stderr, flush=True)
-            jax.clear_caches()
-        table = pd.DataFrame(rows)
-        table.to_csv(options.out / "interaction.tsv", sep="\t", index=False, float_format="%.5g")
-        (options.out / "interaction.md").write_text(page(table, seed + 1, (time.time() - began) / 60), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    run_worlds("interaction", __doc__, list(STRENGTHS), one_world, page)
