@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# A worker to a core: threads of BLAS that wait for each other took two fifths of the time of the checks' tests. Before NumPy comes in.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +36,17 @@ if tuple(int(part) for part in version("jaxlib").split(".")[:2]) in {(0, 10), (0
         "XLA_FLAGS",
         "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 --xla_backend_optimization_level=1",
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that share what is long in the making go to one worker, so that it is made once: those of a module, and all of the finished run."""
+    made = getattr(item, "_fixtureinfo", None)
+    if made is None or item.get_closest_marker("xdist_group"):
+        return
+    if "finished" in made.names_closure:
+        item.add_marker(pytest.mark.xdist_group("finished run"))
+    elif any(fixtures[-1].scope == "module" for fixtures in made.name2fixturedefs.values()):
+        item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,6 @@ from small_commands import SETTINGS, Done, call
 SHAPE = ("--genes", "25", "--edits", "6", "--doubles", "2", "--cells", "12", "--control-cells", "60")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the finished run go to one worker, so that it is made once."""
-    for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("finished run"))
-
-
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory) -> Path:
     """Settings of a fit that takes seconds."""

@@ -10,6 +10,7 @@ from small_faults import FAULTS, KEYS, clean, plant
 from small_plants import edits, rows
 
 from semimech.data import check
+from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE, is_listed
 from semimech.data.curation.mitochondrial_genes import is_mitochondrial
 
 
@@ -50,6 +51,7 @@ def test_a_clean_screen_raises_no_alarm(seed):
         ("a NaN", "base 2"),
         ("cells without counts", "no logarithm"),
         ("edits by symbol, genes by identifier", "dying cells"),  # mitochondrial genes have known identifiers
+        ("edits by symbol, genes by identifier", "an arrested edit"),  # so have those of the phases
     ],
 )
 def test_a_fault_does_not_hide_another(first, second):
@@ -57,6 +59,15 @@ def test_a_fault_does_not_hide_another(first, second):
     faults = by_name[first], by_name[second]
     found, _ = named(plant(faults[1], plant(faults[0], clean(0))))
     assert {(fault.check, fault.severity) for fault in faults} <= found
+
+
+def test_genes_of_a_phase_are_known_by_old_and_new_symbols_and_by_identifiers_of_man_and_mouse():
+    s, g2m = (
+        ["MLF1IP", "CENPU", "Mcm5", "ENSG00000151725.4", "ENSMUSG00000005410"],
+        ["Top2a", "JPT1", "ENSG00000131747"],
+    )
+    assert is_listed(s, S_PHASE).all() and is_listed(g2m, G2M_PHASE).all()
+    assert not is_listed(s, G2M_PHASE).any() and not is_listed([*g2m, "ACTB", "ENSG00000000001"], S_PHASE).any()
 
 
 def test_mitochondrial_genes_are_known_by_symbol_and_by_identifier():

@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions.catalogue import NO_CELL_CYCLE
 from semimech.data import Dataset
-from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE
+from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE, is_listed
 from semimech.fit.branching import BranchingModel, Shares
 from semimech.fit.fates import Fates, cells_of
 from semimech.predictor import AbstractDynamicPredictor
@@ -78,9 +78,8 @@ def phases_by_time(
     DataError
         If there are no cells, or too few markers or unedited cells.
     """
-    upper = np.array([gene.upper() for gene in dataset.genes])
-    edited = {edit.gene.upper() for c in dataset.conditions for edit in c.edits}
-    markers = [np.isin(upper, list(set(names) - edited)) for names in (s_genes, g2m_genes)]
+    edited = is_listed(dataset.genes, {edit.gene.upper() for c in dataset.conditions for edit in c.edits})
+    markers = [is_listed(dataset.genes, names) & ~edited for names in (s_genes, g2m_genes)]
     faults = [
         f"{int(mask.sum())} markers of {phase} that are not edited, at least {MIN_MARKERS} are needed"
         for phase, mask in zip(("S", "G2M"), markers, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -135,15 +136,18 @@ def expected_log1p(
     measurement
         How cells are sequenced.
     """
+    grid, curve = _curve(measurement.library_mean, measurement.library_spread, measurement.dispersion)
+    return np.interp(cp10k, grid, curve)
+
+
+@cache
+def _curve(mean: float, spread: float, dispersion: float) -> tuple[np.ndarray, np.ndarray]:
+    """The expectation on a grid of abundances: it is the same for all cells of a screen."""
     grid = np.concatenate([[0.0], np.geomspace(1e-3, TARGET_SUM, 400)])
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    spread = measurement.library_spread
-    libraries = measurement.library_mean * np.exp(spread * nodes - 0.5 * spread**2)
-    curves = [
-        _expected_log1p(grid * size / TARGET_SUM, TARGET_SUM / size, measurement.dispersion) for size in libraries
-    ]
-    curve = np.average(curves, axis=0, weights=weights)
-    return np.interp(cp10k, grid, curve)
+    libraries = mean * np.exp(spread * nodes - 0.5 * spread**2)
+    curves = [_expected_log1p(grid * size / TARGET_SUM, TARGET_SUM / size, dispersion) for size in libraries]
+    return grid, np.average(curves, axis=0, weights=weights)
 
 
 def _expected_log1p(mean: np.ndarray, unit: float, dispersion: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
-from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE
+from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE, is_listed
 from semimech.data.curation.mitochondrial_genes import is_mitochondrial
 from semimech.data.curation.shifts import compared_with, contrast, control_shifts, threshold
 from semimech.data.findings import CheckFinding, listed, passed, warned
@@ -68,15 +68,15 @@ def cycle_scores(screen: Screen) -> dict[str, Float[np.ndarray, " cell"]]:
 
 def _phases(screen: Screen) -> tuple[dict[str, Bool[np.ndarray, " gene"]], Float[np.ndarray, " gene"]]:
     """Genes of each phase, and one over the standard deviation of each gene, zero for edited and silent ones."""
-    upper = np.array([gene.upper() for gene in screen.annotation.genes])
+    genes = screen.annotation.genes
     observed = screen.measurement.observed
     mean = np.asarray(observed.mean(axis=0, dtype=np.float64)).ravel()
     square = np.asarray(observed.power(2).mean(axis=0, dtype=np.float64)).ravel()
     spread = np.sqrt(np.maximum(square - mean**2, 0.0))
     edited = {edit.gene for condition in screen.annotation.conditions for edit in condition.edits}
-    kept = (spread > 0) & ~np.isin(np.array(screen.annotation.genes), list(edited))
+    kept = (spread > 0) & ~np.isin(np.array(genes), list(edited))
     weight = np.where(kept, 1 / np.where(spread > 0, spread, 1.0), 0.0)
-    return {"S": np.isin(upper, S_PHASE) & kept, "G2M": np.isin(upper, G2M_PHASE) & kept}, weight
+    return {"S": is_listed(genes, S_PHASE) & kept, "G2M": is_listed(genes, G2M_PHASE) & kept}, weight
 
 
 def check_depth(screen: Screen) -> Iterable[CheckFinding]:
