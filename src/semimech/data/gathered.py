@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from jaxtyping import Float, Shaped
 
 from semimech._files import replacing
+from semimech.data.scale import Scale, count_scale
 
 KEEP_SECONDS = 30.0
 """How often sums are written to the file, if there is one: a pass that is interrupted loses no more work than that."""
@@ -27,24 +28,37 @@ class Part:
     ----------
     values, squares
         Their sums, see `semimech.data.sums.Sums`.
-    size
-        Counts in each of them.
+    size, total
+        Counts in each of them, and its normalised expression over all genes.
     hashes
         What each of those kept is reduced to, see `semimech.data.fingerprint.Fingerprint`.
     counts, unit
         Counts of those that are sampled, single precision, and the normalised expression of one count in each.
-    n_wrong, n_empty
-        Number of cells with what is no count, and of those without any.
+    n_wrong, n_broken, n_empty
+        Number of cells with what can be no value, of those in which no counts show through, and of those without any.
     """
 
     values: Float[np.ndarray, "half gene"]
     squares: Float[np.ndarray, "half gene"]
     size: Float[np.ndarray, " stored"]
+    total: Float[np.ndarray, " stored"]
     hashes: Shaped[np.ndarray, " kept"]
     counts: sp.csr_matrix
     unit: Float[np.ndarray, " sampled"]
     n_wrong: int
+    n_broken: int
     n_empty: int
+
+    @property
+    def target_sum(self) -> float:
+        """Sum of genes to which cells were normalised, their median."""
+        return float(np.median(self.total[self.total > 0]))
+
+    def scale(self) -> Scale:
+        """Map between states and means of what is observed."""
+        filled = self.total > 0
+        sizes = self.target_sum / self.total[filled] * self.size[filled]
+        return count_scale(sizes, target_sum=self.target_sum)
 
 
 class Gathered:
@@ -88,10 +102,12 @@ class Gathered:
         whole = replace(
             first,
             size=np.concatenate([part.size for part in parts]),
+            total=np.concatenate([part.total for part in parts]),
             hashes=np.concatenate([part.hashes for part in parts]),
             counts=sp.vstack([part.counts for part in parts], "csr"),
             unit=np.concatenate([part.unit for part in parts]),
             n_wrong=sum(part.n_wrong for part in parts),
+            n_broken=sum(part.n_broken for part in parts),
             n_empty=sum(part.n_empty for part in parts),
         )
         self._parts = [whole]
@@ -123,10 +139,11 @@ class Gathered:
 def _read(archive: Mapping[str, np.ndarray]) -> Part:
     indptr = archive["indptr"]
     shape = (len(indptr) - 1, int(archive["n_genes"]))
-    arrays: dict[str, Any] = {name: archive[name] for name in ("values", "squares", "size", "hashes", "unit")}
+    arrays: dict[str, Any] = {name: archive[name] for name in ("values", "squares", "size", "total", "hashes", "unit")}
     return Part(
         counts=sp.csr_matrix((archive["data"], archive["indices"], indptr), shape=shape),
         n_wrong=int(archive["n_wrong"]),
+        n_broken=int(archive["n_broken"]),
         n_empty=int(archive["n_empty"]),
         **arrays,
     )

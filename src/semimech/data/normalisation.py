@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse as sp
+from jaxtyping import Bool, Float
 
 _RECOVERED_SHARE = 0.99
 _MOST_CELLS = 300
@@ -56,9 +57,6 @@ def _shows_counts(x: sp.csr_matrix, back: Callable[[np.ndarray], np.ndarray]) ->
 def recover_counts(expression: sp.csr_matrix) -> tuple[np.ndarray | None, sp.csr_matrix | None]:
     """Recover counts from expressions that were normalised per cell.
 
-    The smallest value of a cell stands for the smallest count, 1 in nearly every cell; where the ratios to it are
-    not whole numbers, 2 to 6 are tried.
-
     Parameters
     ----------
     expression
@@ -70,16 +68,48 @@ def recover_counts(expression: sp.csr_matrix) -> tuple[np.ndarray | None, sp.csr
         Expression of one count per cell (NaN in empty cells) and the counts; ``None`` twice, if less than 99 % of
         the cells give whole numbers.
     """
+    unit, counts, is_broken = counts_by_cell(expression)
+    n_filled = int(np.isfinite(unit).sum())
+    if not n_filled or is_too_many(int(is_broken.sum()), n_filled):
+        return None, None
+    return unit, counts
+
+
+def is_too_many(n_broken: int, n_filled: int) -> bool:
+    """Whether so many cells give no whole numbers that there are no counts behind a matrix."""
+    return n_broken > (1 - _RECOVERED_SHARE) * n_filled
+
+
+def counts_by_cell(
+    expression: sp.csr_matrix,
+) -> tuple[Float[np.ndarray, " cell"], sp.csr_matrix, Bool[np.ndarray, " cell"]]:
+    """Counts behind normalised expression, each cell by itself.
+
+    The smallest value of a cell stands for the smallest count, 1 in nearly every cell; where the ratios to it are
+    not whole numbers, 2 to 6 are tried.
+
+    Parameters
+    ----------
+    expression
+        Normalised, linear scale, cell by gene.
+
+    Returns
+    -------
+    tuple
+        Expression of one count per cell (NaN in empty cells), the counts, and which cells give no whole numbers; theirs are rounded.
+    """
     expression = expression.copy()
     expression.eliminate_zeros()
     n_values = np.diff(expression.indptr)
     filled = np.flatnonzero(n_values)
-    if not len(filled):
-        return None, None
     unit = np.full(expression.shape[0], np.nan)
-    unit[filled] = np.minimum.reduceat(expression.data, expression.indptr[filled])
+    is_broken_cell = np.zeros(expression.shape[0], dtype=bool)
+    if len(filled):
+        unit[filled] = np.minimum.reduceat(expression.data, expression.indptr[filled])
     remaining = filled
     for smallest in range(1, 7):
+        if not len(remaining):
+            break
         ratio = expression.data * smallest / np.repeat(unit, n_values)
         # Single precision of the logarithm leaves a relative error near 1e-6.
         is_broken = np.abs(ratio - np.round(ratio)) > 0.01 + 1e-5 * ratio
@@ -87,10 +117,7 @@ def recover_counts(expression: sp.csr_matrix) -> tuple[np.ndarray | None, sp.csr
         if smallest > 1:
             unit[good] /= smallest
         remaining = np.setdiff1d(remaining, good)
-        if not len(remaining):
-            break
-    if len(remaining) > (1 - _RECOVERED_SHARE) * len(filled):
-        return None, None
+    is_broken_cell[remaining] = True
     counts = expression.copy()
     counts.data = np.round(expression.data / np.repeat(unit, n_values)).astype(np.float32)
-    return unit, counts.astype(np.float32)
+    return unit, counts.astype(np.float32), is_broken_cell

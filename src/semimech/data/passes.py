@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from semimech.data import stored as store
 from semimech.data.findings import counted
 from semimech.data.fingerprint import Fingerprint
 from semimech.data.gathered import Gathered, Part
-from semimech.data.matrix import TARGET_SUM, observe
+from semimech.data.normalisation import is_too_many
+from semimech.data.rows import counts_read, logarithms_read
 from semimech.data.stored import StoredMatrix, opened, stored_matrices
 from semimech.data.sums import Sums
 
@@ -47,6 +48,8 @@ class Asked:
         Groups of cells, each with the sums of two halves.
     batch, shift
         Each cell's batch, and what squares are shifted by in each batch, if by anything.
+    is_logarithm
+        Whether values are logarithms of normalised counts, and not counts.
     """
 
     is_kept: Bool[np.ndarray, " stored"]
@@ -55,22 +58,22 @@ class Asked:
     n_groups: int
     batch: Int[np.ndarray, " stored"]
     shift: Float[np.ndarray, "batch gene"] | None = None
+    is_logarithm: bool = False
 
     def of(self, first: int, last: int) -> Asked:
         """What is asked of the cells between these."""
         cells = slice(first, last)
-        return Asked(
+        return replace(
+            self,
             is_kept=self.is_kept[cells],
             is_sampled=self.is_sampled[cells],
             index=self.index[cells],
-            n_groups=self.n_groups,
             batch=self.batch[cells],
-            shift=self.shift,
         )
 
     def key(self) -> str:
         """A hash of all that is asked."""
-        whole = hashlib.sha256(str(self.n_groups).encode())
+        whole = hashlib.sha256(f"{self.n_groups} {self.is_logarithm}".encode())
         for array in (self.is_kept, self.is_sampled, self.index, self.batch, self.shift):
             whole.update(b"" if array is None else np.ascontiguousarray(array).data)
         return whole.hexdigest()
@@ -90,7 +93,7 @@ def pass_through(
     Parameters
     ----------
     stored
-        Their counts.
+        Their counts, or logarithms of normalised counts.
     asked
         What is asked of them.
     name
@@ -107,7 +110,7 @@ def pass_through(
     Raises
     ------
     DataError
-        At the end, if some values are no counts or some cells have none.
+        At the end, if some values are no counts or some cells have none, or no counts show through logarithms.
     """
     bounds = parts_of(stored.bounds(), asked.n_groups * stored.shape[1])
     key = "" if checkpoint is None else f"{stored.signature()} {len(bounds)} {asked.key()}"
@@ -121,8 +124,12 @@ def pass_through(
     whole = gathered.whole()
     faults = []
     if whole.n_wrong:
-        said = f"{stored.place}: values that are no counts, in {counted(whole.n_wrong, 'cell')}"
+        what = "logarithms of normalised counts" if asked.is_logarithm else "counts"
+        said = f"{stored.place}: values that are no {what}, in {counted(whole.n_wrong, 'cell')}"
         faults.append(f"{said}. Put raw UMI counts there, before normalisation")
+    elif is_too_many(whole.n_broken, stored.shape[0] - whole.n_empty):
+        said = f"{stored.place} is log-normalised, and no counts show through it in {counted(whole.n_broken, 'cell')}"
+        faults.append(f"{said}. Put raw UMI counts there, or read it with streamed=False")
     if whole.n_empty:
         said = f"{counted(whole.n_empty, 'cell')} without a single count in {stored.place}"
         faults.append(f"{said}. Remove them: adata = adata[adata.{stored.place}.sum(axis=1) > 0]")
@@ -166,48 +173,36 @@ def _part_of_file(path: Path, place: str, bounds: Sequence[int], asked: Asked) -
 def _part(blocks: Iterable[tuple[slice, sp.csr_matrix]], asked: Asked, n_genes: int) -> Part:
     fingerprint = Fingerprint(n_genes)
     sums = Sums.zero(asked.n_groups, n_genes)
-    sizes, hashes, chosen, units = [], [], [], []
-    n_wrong = n_empty = first = 0
-    for _, stored_values in blocks:
-        counts = stored_values.astype(np.float32, copy=False)
-        cells = asked.of(first, first + counts.shape[0])
-        first += counts.shape[0]
-        size = _row_sums(counts)
-        sizes.append(size)
-        wrong = _cells_without_counts(counts)
-        n_wrong += wrong
-        n_empty += int((size == 0).sum())
+    sizes, totals, hashes, chosen, units = [], [], [], [], []
+    n_wrong = n_broken = n_empty = first = 0
+    for _, values in blocks:
+        cells = asked.of(first, first + values.shape[0])
+        first += values.shape[0]
+        read = (logarithms_read if asked.is_logarithm else counts_read)(values)
+        sizes.append(read.size)
+        totals.append(read.total)
+        n_wrong += int(read.is_wrong.sum())
+        n_broken += int(read.is_broken.sum())
+        n_empty += int((read.size == 0).sum())
         if n_wrong or n_empty:
             continue
-        unit, rows = TARGET_SUM / size, np.flatnonzero(cells.is_kept)
-        if len(rows) < len(unit):
-            counts, unit = counts[rows], unit[rows]
-        observed = observe(counts, unit)
+        rows = np.flatnonzero(cells.is_kept)
+        read = read if len(rows) == len(read.size) else read.take(rows)
+        observed = read.observed()
         hashes.append(fingerprint.hashes(observed))
         sums.add(observed, cells.index[rows], batch=cells.batch[rows], shift=asked.shift)
         sampled = np.flatnonzero(cells.is_sampled[rows])
-        chosen.append(counts[sampled])
-        units.append(unit[sampled])
+        chosen.append(read.counts[sampled])
+        units.append(read.unit[sampled])
     return Part(
         values=sums.values,
         squares=sums.squares,
         size=np.concatenate(sizes),
+        total=np.concatenate(totals),
         hashes=np.concatenate([np.zeros(0, np.uint64), *hashes]),
         counts=sp.vstack([sp.csr_matrix((0, n_genes), dtype=np.float32), *chosen], "csr"),
         unit=np.concatenate([np.zeros(0), *units]),
         n_wrong=n_wrong,
+        n_broken=n_broken,
         n_empty=n_empty,
     )
-
-
-def _row_sums(counts: sp.csr_matrix) -> Float[np.ndarray, " cell"]:
-    filled = np.flatnonzero(np.diff(counts.indptr))
-    sums = np.zeros(counts.shape[0])
-    sums[filled] = np.add.reduceat(counts.data, counts.indptr[filled], dtype=np.float64)
-    return sums
-
-
-def _cells_without_counts(values: sp.csr_matrix) -> int:
-    """Number of cells with a value that is no count."""
-    right = (values.data >= 0) & (values.data == np.round(values.data)) & (values.data < np.inf)
-    return 0 if right.all() else len(np.unique(np.searchsorted(values.indptr, np.flatnonzero(~right), side="right")))

@@ -12,12 +12,11 @@ from jaxtyping import Int
 from semimech.data.annotate import Annotation
 from semimech.data.findings import CheckFinding, passed
 from semimech.data.guides import read_guides
-from semimech.data.matrix import TARGET_SUM, Measurement, observe
+from semimech.data.matrix import Measurement, observe
 from semimech.data.passes import Asked, Progress, pass_through
-from semimech.data.scale import count_scale
 from semimech.data.schema import Keys
 from semimech.data.screen import Screen, large_enough, largest_doses, read_annotation
-from semimech.data.stream import opened_counts
+from semimech.data.stream import is_logarithm, opened_values
 
 MOST_CELLS = 50_000
 """Cells whose values are kept, in equal parts of all conditions."""
@@ -50,7 +49,7 @@ def read_sample(
     DataError
         If the file cannot be streamed, or holds what is no count or cells without any.
     """
-    with opened_counts(path) as (stored, obs, var):
+    with opened_values(path) as (stored, obs, var):
         annotation, faults = read_annotation(obs, var, keys)
         if faults or annotation is None:
             return None, faults
@@ -61,16 +60,22 @@ def read_sample(
         is_chosen[rows[chosen]] = True
         nowhere = np.full(stored.shape[0], -1)
         asked = Asked(is_kept=is_chosen, is_sampled=is_chosen, index=nowhere, n_groups=0, batch=nowhere)
+        asked = replace(asked, is_logarithm=is_logarithm(stored))
         part = pass_through(stored, asked, name=path.stem, progress=progress)
-    source = f"counts in {stored.place}"
-    note = passed("scale of X", f"{source}, median depth {np.median(part.size):.0f}; observed as log1p CP10k")
+    if asked.is_logarithm:
+        source = "log-normalised X, counts recovered from it"
+        said = f"{source}; normalised to a median sum of {part.target_sum:.4g} over these genes"
+    else:
+        source = f"counts in {stored.place}"
+        said = f"{source}, median depth {np.median(part.size):.0f}; observed as log1p CP10k"
+    note = passed("scale of X", said)
     whole = Screen(
         annotation=annotation,
         measurement=Measurement(
             observed=sp.csr_matrix((len(rows), stored.shape[1]), dtype=np.float32),
             counts=None,
             unit=None,
-            scale=count_scale(part.size, target_sum=TARGET_SUM),
+            scale=part.scale(),
             source=source,
         ),
         var_names=tuple(map(str, var.index)),

@@ -12,6 +12,7 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from jaxtyping import Int
 
 from semimech._errors import DataError, raise_faults
@@ -19,10 +20,11 @@ from semimech.data.annotate import Annotation
 from semimech.data.dataset import Dataset
 from semimech.data.files import explained, kind_of
 from semimech.data.fingerprint import Fingerprint
-from semimech.data.matrix import LARGEST_LOG, TARGET_SUM
+from semimech.data.matrix import LARGEST_LOG
 from semimech.data.moments import control_moments
+from semimech.data.normalisation import is_too_many
 from semimech.data.passes import Asked, Progress, pass_through
-from semimech.data.scale import count_scale
+from semimech.data.rows import logarithms_read
 from semimech.data.schema import Keys
 from semimech.data.screen import large_enough, read_annotation
 from semimech.data.stored import StoredMatrix, opened, read_columns, stored_matrices
@@ -49,36 +51,45 @@ def is_large(path: Path) -> bool:
         return False
     try:
         with opened(path) as root:
-            return stored_counts(*stored_matrices(root, path)).n_bytes > STREAM_FROM
+            return stored_values(*stored_matrices(root, path)).n_bytes > STREAM_FROM
     except Exception:  # noqa: BLE001 - what is wrong with a file is told where it is read
         return False
 
 
-def stored_counts(x: StoredMatrix | str | None, layer: StoredMatrix | str | None) -> StoredMatrix:
-    """The counts of a file, of its ``X`` and its layer of counts.
+def stored_values(x: StoredMatrix | str | None, layer: StoredMatrix | str | None) -> StoredMatrix:
+    """What is read of a file: ``X`` if it holds logarithms of normalised counts, else the counts in its layer or in ``X``.
 
     Raises
     ------
     DataError
-        If they cannot be streamed.
+        If it cannot be streamed.
     """
+    if isinstance(x, StoredMatrix) and is_logarithm(x):
+        read = logarithms_read(_first_rows(x))
+        if is_too_many(int(read.is_broken.sum()), int((read.size > 0).sum())):
+            raise DataError("X is log-normalised, and no counts show through it: put the raw counts into X")
+        return x
     chosen = x if layer is None else layer
     if chosen is None:
         raise DataError("neither X nor a layer of counts: put raw counts into layers['counts']")
     faults = [each for each in (x, layer) if isinstance(each, str)]
     if faults or isinstance(chosen, str):
         raise DataError(f"{'; '.join(faults)}. Store it by cells, for instance adata.X = adata.X.tocsr()")
-    if isinstance(x, StoredMatrix) and _is_logarithm(x):
-        raise DataError("X is log-normalised, and would have to be read as a whole: put the raw counts into X")
     return chosen
 
 
-def _is_logarithm(x: StoredMatrix) -> bool:
-    """Whether ``X`` would be observed as it is: no counts, and nothing that speaks against logarithms."""
-    last = int(np.searchsorted(x.start, _FIRST)) if x.start is not None else _FIRST // max(x.shape[1], 1)
-    values = x.rows(0, min(max(last, 1), x.shape[0])).data
+def is_logarithm(stored: StoredMatrix) -> bool:
+    """Whether a matrix is an ``X`` that is observed as it is: its first values are no counts, and nothing speaks against logarithms."""
+    if stored.place != "X":
+        return False
+    values = _first_rows(stored).data
     is_number = np.isfinite(values).all() and (values >= 0).all() and values.max(initial=0) <= LARGEST_LOG
     return bool(is_number and (values != np.round(values)).any())
+
+
+def _first_rows(stored: StoredMatrix) -> sp.csr_matrix:
+    last = int(np.searchsorted(stored.start, _FIRST)) if stored.start is not None else _FIRST // max(stored.shape[1], 1)
+    return stored.rows(0, min(max(last, 1), stored.shape[0]))
 
 
 def stream(
@@ -90,7 +101,7 @@ def stream(
     executor: Executor | None = None,
     checkpoint: Path | None = None,
 ) -> Dataset:
-    """Read counts larger than memory: the data set of `semimech.data.read`, without its cells.
+    """Read cells larger than memory: the data set of `semimech.data.read`, without its cells.
 
     Memory holds a few blocks of cells, what ``obs`` says, the counts and the covariance of at most `MAX_MOMENT_CELLS` controls, and sums of
     two halves of each condition in each batch; where the latter would take more than `PAIR_BYTES`, controls are summed in a first
@@ -99,7 +110,8 @@ def stream(
     Parameters
     ----------
     path
-        An ``.h5ad`` file or ``.zarr`` folder with counts in ``X`` or the layer of counts, in sparse rows (csr) or dense.
+        An ``.h5ad`` file or ``.zarr`` folder with counts in ``X`` or the layer of counts, or log1p of normalised counts in ``X``, in sparse
+        rows (csr) or dense.
     keys
         How columns are to be read.
     name
@@ -110,9 +122,9 @@ def stream(
     Raises
     ------
     DataError
-        If the counts are stored otherwise; listing every fault of the annotation, or, if it has none, of the counts.
+        If they are stored otherwise; listing every fault of the annotation, or, if it has none, of the values.
     """
-    with opened_counts(path) as (stored, obs, var):
+    with opened_values(path) as (stored, obs, var):
         annotation, faults = read_annotation(obs, var, keys)
         raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])
         if annotation is None:
@@ -126,13 +138,13 @@ def stream(
 
 
 @contextmanager
-def opened_counts(path: Path) -> Iterator[tuple[StoredMatrix, pd.DataFrame, pd.DataFrame]]:
-    """The counts of a file, to be read block by block, and what it says of cells and genes.
+def opened_values(path: Path) -> Iterator[tuple[StoredMatrix, pd.DataFrame, pd.DataFrame]]:
+    """The values of a file, to be read block by block, and what it says of cells and genes.
 
     Raises
     ------
     DataError
-        If there is no such file, it is broken, or its counts cannot be streamed.
+        If there is no such file, it is broken, or its values cannot be streamed.
     """
     if path.exists() and not _may_be_streamed(path):
         raise DataError(
@@ -140,7 +152,7 @@ def opened_counts(path: Path) -> Iterator[tuple[StoredMatrix, pd.DataFrame, pd.D
         )
     with opened(path) as root:
         try:
-            stored = stored_counts(*stored_matrices(root, path))
+            stored = stored_values(*stored_matrices(root, path))
         except DataError as error:
             raise DataError(f"{path}: cannot be streamed: {error}; or read it with streamed=False") from None
         if 0 in stored.shape:
@@ -172,6 +184,7 @@ def _summed(
         index=_at(stored.shape[0], rows, index, -1),
         n_groups=n_groups,
         batch=_at(stored.shape[0], rows, annotation.batch, 0),
+        is_logarithm=is_logarithm(stored),
     )
     part = pass_through(stored, asked, name=name, **way)
     sums = Sums(values=part.values, squares=part.squares)
@@ -197,7 +210,7 @@ def _summed(
         mean=moments.mean,
         standard_error=moments.standard_error,
         n_cells=moments.n_cells,
-        scale=count_scale(part.size, target_sum=TARGET_SUM),
+        scale=part.scale(),
         system=replace(annotation.system, genes=annotation.genes),
         halves=moments.halves,
         control_moments=control_moments(part.counts, part.unit, group=pairs.of_cell[sampled]) if len(sampled) else None,
