@@ -16,7 +16,7 @@ from semimech.data.curation.mixtures import ambiguity, share_error
 from semimech.data.curation.shifts import cells_by, is_compared, related_cells, strata
 from semimech.data.curation.target_counts import Escape, escape_by_condition, pooled
 from semimech.data.findings import CheckFinding, listed, passed, warned
-from semimech.data.screen import Screen, describe
+from semimech.data.screen import Screen
 
 ESCAPED = 0.3
 """Share of escapers that calls for attention."""
@@ -247,19 +247,23 @@ def _sums(
 
 def check_escapers(screen: Screen) -> Iterable[CheckFinding]:
     """Whether many cells of an edit look unedited."""
-    name = "escapers"
-    found = escapers_by_condition(screen)
+    name, conditions = "escapers", screen.annotation.conditions
+    found = escapers_by_perturbation(screen) or {
+        conditions[i].perturbation: each for i, each in escapers_by_condition(screen).items()
+    }
     if not found:
         yield passed(name, f"cannot tell: no edit of {MIN_CELLS} cells moves them far enough from unedited ones")
         return
     many = [
-        f"{describe(screen.annotation.conditions[i])} ({e.share:.0%} ± {e.standard_error:.0%})"
-        for i, e in sorted(found.items(), key=lambda item: -item[1].share)
+        f"{perturbation} ({e.share:.0%} ± {e.standard_error:.0%})"
+        for perturbation, e in sorted(found.items(), key=lambda item: -item[1].share)
         if e.share - 2 * e.standard_error > ESCAPED
     ]
     shares = [e.share for e in found.values()]
     n_known = sum(e.is_known_to_5_points for e in found.values())
-    said = f"of {len(found)} edits that can be told ({n_known} to 5 points), {np.median(shares):.0%} of cells look unedited (median)"
+    others = [conditions[i].perturbation for i in last_harvests(screen) if conditions[i].perturbation not in found]
+    apart = f"{n_known} to 5 points" + (f"; not {listed(others)}" if others else "")
+    said = f"of {len(found)} edits that can be told ({apart}), {np.median(shares):.0%} of cells look unedited (median)"
     if not many:
         yield passed(name, f"{said}, {max(shares):.0%} at most")
         return
