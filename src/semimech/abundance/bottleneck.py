@@ -21,9 +21,9 @@ _LOG_BOUNDS = {
     "clone_variance": (math.log(1e-3), math.log(300.0)),
     "dispersion": (math.log(1e-6), math.log(100.0)),
 }
-_FIRST_STEP, _CLOSE, _NARROW = 0.15, 0.1, 0.01
+_FIRST_STEP, _CLOSE, _NARROW, _LEAST_STEP = 0.15, 0.1, 0.01, 1e-4
 """First step of the search for the ends of an interval, natural logarithm of founders; how near the profile likelihood comes to its bound there, and, where it jumps, how narrow the bracket gets as
-a share of its distance from the estimate."""
+a share of its distance from the estimate, and at the least."""
 _EQUAL = 0.05
 """Clone variance below which clones are nearly of one size."""
 _STARTS = ((1.0, 0.01), (0.03, 0.1))
@@ -236,7 +236,7 @@ class _Likelihood:
                 return 0.0 if side < 0 else math.inf
             inner, lost_inner, step = outer, lost, 3.0 * step
         lost_outer, at = lost, outer
-        while not near <= lost <= far and abs(outer - inner) > _NARROW * abs(outer - centre):
+        while not near <= lost <= far and abs(outer - inner) > max(_NARROW * abs(outer - centre), _LEAST_STEP):
             # Of a parabola the root of what is lost is a line.
             share = (goal - lost_inner) / max(lost_outer - lost_inner, 1e-12)
             at = inner + float(np.clip(share, 0.1, 0.9)) * (outer - inner)
