@@ -55,6 +55,13 @@ def test_shares_of_phases_are_those_that_cells_were_drawn_with(screen, data, mod
         assert np.abs(found - shares[condition.perturbation]).max() < 0.12, condition.perturbation
 
 
+def test_as_many_cells_are_made_as_were_asked_for(screen):
+    """Phases are drawn, so that numbers vary: by four standard deviations at the most."""
+    made = screen.obs.groupby("perturbation", observed=True).size()
+    assert made["control"] == pytest.approx(120, abs=4 * np.sqrt(120 * 0.63))
+    assert made.drop("control").to_numpy() == pytest.approx(60, abs=4 * np.sqrt(60 * 0.67))
+
+
 def test_cells_are_in_the_phase_that_they_were_simulated_in(screen, data):
     phases = phases_by_time(data)[72.0]
     cells = data.cells.values
