@@ -196,7 +196,7 @@ def said(regnase: pd.DataFrame, evers: pd.DataFrame) -> str:
         + " of cases, for "
         + ", ".join(f"{value:.0%} ({name})" for name, value in found.items())
         + " of the essential ones found: guides of one non-essential gene share a small effect of their own, and deep counts show it. Neutral guides here are those of genes, so that semimech knows what guides of one gene share (the "
-        "correlation inside neutral genes widens the null); the others do not allow for it."
+        "correlation inside neutral genes widens the null); the t-test behind the mean log-fold change does not allow for it."
     )
 
 
