@@ -116,7 +116,7 @@ def correct_survivors(
     Raises
     ------
     DataError
-        If there are too few edits with cells and an abundance, too few cells, or numbers that are none.
+        If there are too few edits with cells and an abundance, too few cells, numbers or columns that are none, an edit twice, or no founders of some.
     """
     labels = np.asarray(edits, dtype=object)
     counted = pd.Series(labels).value_counts()
