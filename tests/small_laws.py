@@ -33,6 +33,7 @@ from semimech.model import (
     protocol_steps,
     run_plan,
 )
+from semimech.predictor import Prediction
 
 ROSTER = Roster(genes=("A", "B", "C", "D"), targets=("T",), media=("M", "N"))
 """Four measured genes, one edited gene that is not measured, and two media beside the maintenance medium."""
@@ -142,3 +143,20 @@ def operators(laws: CellModel, *, solver: AbstractSolver = FINE) -> Callable[[Pr
         return Operator(laws=laws, roster=ROSTER, solver=solver, system=CellSystem(), steps=steps)
 
     return make
+
+
+def certain(fit_law):
+    """Fit a law that takes itself for certain: its intervals have no width."""
+
+    def fit(data):
+        law = fit_law(data)
+        predict = law.predict_conditions
+
+        def without_width(conditions):
+            mean = predict(conditions).mean
+            return Prediction(mean=mean, lower=mean, upper=mean)
+
+        law.predict_conditions = without_width
+        return law
+
+    return fit

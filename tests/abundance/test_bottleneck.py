@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from small_guides import bottlenecked, library
 
 from semimech import DataError
 from semimech.abundance import Shares, counted_shares, estimate_founders
+from semimech.abundance.bottleneck import law_of
 
 
 def known(share):
@@ -74,6 +76,19 @@ def test_unequal_clones_count_for_fewer_founders_than_there_are_heads():
     counts = bottlenecked(share, founders=2_000, reads=50_000, variable=True, rng=rng).astype(float)
     found = estimate_founders(counts, known(share), clone_variance=1.0, dispersion=0.0)
     assert found.cells == pytest.approx(2 * found.founders)
+
+
+@pytest.mark.parametrize("founders", [200, 5_000])
+def test_an_interval_ends_where_the_likelihood_has_fallen_by_half_of_chi_squared(founders):
+    """Equal clones and deep reads make it narrower than any step of a search."""
+    rng = np.random.default_rng(9)
+    share = library(200, rng)
+    counts = bottlenecked(share, founders=founders, reads=10**6, rng=rng).astype(float)
+    known_law = {"clone_variance": 0.0, "dispersion": 0.0}
+    found = estimate_founders(counts, known(share), **known_law)
+    for end in (found.lower, found.upper):
+        law = law_of(known(share), float(counts.sum()), end, **known_law)
+        assert found.log_likelihood - law.log_prob(counts).sum() == pytest.approx(chi2.ppf(0.9, 1) / 2, abs=0.11)
 
 
 def test_every_fault_of_the_counts_is_told_at_once():

@@ -80,6 +80,34 @@ def test_without_counts_a_course_is_a_straight_line_between_harvests():
     np.testing.assert_allclose(weight, [[0.75, 0.25], [0.0, 1.0]], atol=1e-12)
 
 
+def test_growth_in_one_lineage_is_that_of_the_clones_in_full():
+    """Deep counts of one lineage: what grows cannot be shared out between a clone and its only lineage."""
+    rng = np.random.default_rng(0)
+    times = np.array([0.0, 4.0, 8.0, 12.0])
+    course = np.cumsum(np.sqrt(0.15 * 4.0) * (times > 0) * rng.standard_normal((N, 4)), axis=1)
+    share = np.exp(rng.standard_normal(N)[:, None] + course)
+    counts = rng.poisson(3e6 * share / share.sum(axis=0)).astype(float)
+    found = follow_clones(counts, pd.DataFrame({"lineage": "bulk", "time": times}))
+    true = course[:, 3] / 12.0
+    assert np.polyfit(true, found.growth["growth"], 1)[0] == pytest.approx(1.0, abs=0.05)
+    assert min((found.growth["lower"] > 0).sum(), (found.growth["upper"] < 0).sum()) > 0.2 * N
+    assert found.law.bias == found.law.turnover == 0.0
+    with pytest.raises(DataError, match=r"before the first harvest, 0[\s\S]*lineages B were not sampled"):
+        found.predict(["B"], [-1.0])
+
+
+def test_a_time_before_the_first_harvest_is_refused(found):
+    with pytest.raises(DataError, match="times -20, nan: ask for none before the first harvest, 2"):
+        found[0].predict(LINEAGES, [-20.0, 2.0, np.nan])
+
+
 def test_faults_are_told_together():
     with pytest.raises(DataError, match=r"no column 'time'[\s\S]*3 clones, at least 20"):
         follow_clones(np.ones((3, 2)), pd.DataFrame({"lineage": ["T", "B"]}))
+
+
+def test_numbers_that_would_give_no_interval_are_refused():
+    counts, columns, _ = clones(3)
+    columns.loc[0, "time"] = np.nan
+    with pytest.raises(DataError, match=r"times of samples must be numbers[\s\S]*1 names for 120[\s\S]*got 90"):
+        follow_clones(counts, columns, names=["a"], level=90)

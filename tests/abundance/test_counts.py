@@ -33,6 +33,15 @@ def test_neutral_guides_are_those_that_are_named():
     assert guide_counts(table, sheet, neutral=("all",)).is_neutral.all()
 
 
+def test_guides_of_no_gene_are_refused_unless_all_calibrate():
+    table, sheet = guide_screen(n_genes=3, n_neutral=10)
+    table.loc[:1, "gene"] = ""
+    with pytest.raises(DataError, match=r"2 guides have an empty cell of gene \(s0, s1\)"):
+        guide_counts(table, sheet)
+    found = guide_counts(table, sheet, neutral=("all",))
+    assert found.is_tested.sum() == 10 and not found.is_tested[:2].any()
+
+
 def test_every_fault_of_a_table_is_told_at_once():
     table, sheet = guide_screen(n_genes=3, n_neutral=10)
     table["gene"] = table["gene"].replace("non-targeting", "X")

@@ -65,6 +65,15 @@ def test_the_matched_law_stays_close_to_the_sum_that_it_replaces():
     assert np.abs(p - exact).sum() / 2 < 0.03
 
 
+@pytest.mark.parametrize("clone_variance", [0.001, 1.0, 5.0])
+@pytest.mark.parametrize("expected", [18, 27, 38])
+def test_probabilities_add_up_to_one_where_one_law_fades_into_the_other(expected, clone_variance):
+    _, p = probabilities(
+        expected / 1e4, 60 * expected, cells=1e4, reads=10 * 1e4, clone_variance=clone_variance, dispersion=0.0
+    )
+    assert p.sum() == pytest.approx(1.0, abs=1e-5)
+
+
 @pytest.mark.parametrize("edge", [EXACT, MATCHED])
 def test_a_likelihood_has_no_step_where_one_law_fades_into_the_other(edge):
     counts = np.array([10.0, 40.0, 120.0])

@@ -66,3 +66,21 @@ def test_cells_without_a_place_for_their_table_are_refused(host):
     tables = host.with_suffix(".guides.tsv"), "--samples", host.with_suffix(".samples.tsv")
     done = call("abundance", *tables, "--cells", host)
     assert done.code == 2 and "say where with --out" in done.err
+
+
+def test_cells_that_cannot_be_read_leave_nothing_written(files, tmp_path):
+    (tmp_path / "none.h5ad").write_text("no cells", encoding="utf-8")
+    tables = files / "counts.tsv", "--samples", files / "samples.tsv"
+    done = call("abundance", *tables, "--cells", tmp_path / "none.h5ad", "--out", tmp_path / "out")
+    assert done.code == 2 and not (tmp_path / "out").exists()
+
+
+def test_what_was_left_out_is_said(files, tmp_path):
+    table = pd.read_csv(files / "counts.tsv", sep="\t")
+    table.loc[table["gene"] == "g5", "before"] = 2
+    table.to_csv(tmp_path / "counts.tsv", sep="\t", index=False)
+    out = tmp_path / "out"
+    done = call("abundance", tmp_path / "counts.tsv", "--samples", files / "samples.tsv", "--out", out)
+    assert done.code == 0, done.err
+    for said in (done.err, (out / "report.html").read_text(encoding="utf-8")):
+        assert "3 guides have too few reads before and were left out, and with them all guides of 1 genes: g5" in said

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from small_data import condition, dataset
 from small_fates import CENTRES, MEDIUM, SHIFT, cells_with, screen
+from small_laws import certain
 
 from semimech.baselines import fit_baseline
 from semimech.data import Cells
-from semimech.fit.branching import Shares, with_fates
+from semimech.fit.branching import with_fates
+from semimech.fit.shares import Shares
 
 NO_CHANGE = partial(fit_baseline, "no change")
 TRAINING = {"control": 0.6, "G0": 0.0, "G2": 0.6, "G5": 0.6}
@@ -26,7 +28,7 @@ def expected(share: float) -> np.ndarray:
 
 
 def shares_of(shares: Shares, name: str, hours: float = 48.0) -> np.ndarray:
-    return shares.shares(asked(name, hours), shares.branch(asked(name, hours)))[0]
+    return shares.shares(asked(name, hours), shares.branch(asked(name, hours))).share
 
 
 def test_the_knockout_of_an_unseen_regulator_takes_its_fate_away():
@@ -52,13 +54,61 @@ def test_seen_edits_have_the_shares_that_were_found_and_pairs_add_their_log_odds
     assert shares_of(shares, "G2+G4")[larger] == pytest.approx(odds**2 / (1 + odds**2), abs=0.03)
 
 
-def test_log_odds_are_linear_in_time_between_harvests():
+def half_width(model, name: str, hours: float = 48.0) -> np.ndarray:
+    """Half of an interval, over the distance of the fates."""
+    found = model.predict_conditions([asked(name, hours)])
+    apart = np.ptp(model.shares.branch(asked(name, hours)).fates.centre, axis=0)
+    return ((found.upper - found.mean) / apart)[0, :4]
+
+
+def without_doubt(data):
+    """Shares of fates under a law that takes itself for certain."""
+    return with_fates(data, certain(NO_CHANGE))
+
+
+def test_shares_that_were_counted_have_the_error_of_that_count():
+    """Fates lie far apart, so that each cell's is known; the prior counts as two cells."""
+    few = half_width(without_doubt(screen({"control": 0.5, "G2": 0.8, "G4": 0.8}, n=50)), "G2")
+    np.testing.assert_allclose(few, 1.645 * np.sqrt(0.8 * 0.2 / 52), rtol=0.06)
+    # An unseen pair of seen edits: logits and their variances add, that of unedited cells comes in once.
+    pair = half_width(without_doubt(screen({"control": 0.5, "G2": 0.8, "G4": 0.8})), "G2+G4")
+    logit = 2.0 / (202 * 0.8 * 0.2) + 1.0 / (202 * 0.5 * 0.5)
+    np.testing.assert_allclose(pair, 1.645 * 16 / 17 / 17 * np.sqrt(logit), rtol=0.1)
+
+
+def test_pairs_whose_shifts_do_not_add_up_widen_the_intervals_of_others():
+    shares = {"control": 0.5, "G2": 0.8, "G4": 0.8, "G5": 0.8}
+    pair = half_width(without_doubt(screen(shares | {"G2+G4": 0.5})), "G2+G5")
+    missed = 16 / 17 - 0.5
+    np.testing.assert_allclose(pair, 1.645 * missed, rtol=0.1)
+    assert half_width(without_doubt(screen(shares | {"G2+G4": 16 / 17})), "G2+G5").max() < 0.3 * pair.min()
+
+
+def test_between_two_harvests_a_share_may_have_moved_at_any_moment():
+    model = without_doubt(
+        screen_of([("control", 24, 0.5), ("control", 48, 0.5), ("control", 72, 0.5), ("G2", 24, 0.5), ("G2", 72, 0.9)])
+    )
+    ends = half_width(model, "G2", 24.0), half_width(model, "G2", 72.0)
+    between = half_width(model, "G2")
+    jump = np.log(9.0)  # of the log odds; with the chance of one half it is there
+    np.testing.assert_allclose(between, 1.645 * 0.75 * 0.25 * jump / 2, rtol=0.12)
+    assert between.min() > 2 * max(end.max() for end in ends)
+
+
+def screen_of(plan):
+    """A screen of 200 cells of each perturbation, time and share."""
     rng = np.random.default_rng(0)
-    plan = [("control", 24, 0.5), ("control", 48, 0.5), ("control", 72, 0.5), ("G2", 24, 0.5), ("G2", 72, 0.9)]
     clouds = [cells_with(share, 200, rng) for *_, share in plan]
-    cells = Cells(values=np.concatenate(clouds), condition=np.repeat(np.arange(5), 200), batch=np.zeros(1000, int))
+    n = len(plan)
+    cells = Cells(values=np.concatenate(clouds), condition=np.repeat(np.arange(n), 200), batch=np.zeros(200 * n, int))
     conditions = [condition(name, hours, medium=MEDIUM) for name, hours, _ in plan]
-    data = dataset(conditions, np.array([c.mean(axis=0) for c in clouds]), cells=cells, media=(MEDIUM,))
+    return dataset(conditions, np.array([c.mean(axis=0) for c in clouds]), cells=cells, media=(MEDIUM,))
+
+
+def test_log_odds_are_linear_in_time_between_harvests():
+    data = screen_of(
+        [("control", 24, 0.5), ("control", 48, 0.5), ("control", 72, 0.5), ("G2", 24, 0.5), ("G2", 72, 0.9)]
+    )
     shares = Shares(data, seed=0)
     odds = np.sqrt(0.9 / 0.1)
     assert shares_of(shares, "G2").max() == pytest.approx(odds / (1 + odds), abs=0.03)

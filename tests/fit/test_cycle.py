@@ -6,12 +6,16 @@ from functools import partial
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from semimech import DataError
 from semimech.assumptions.catalogue import NO_CELL_CYCLE
 from semimech.baselines import fit_baseline
 from semimech.data import dataset_from_anndata
+from semimech.fit.candidates import Candidate
+from semimech.fit.claims import model_assumptions
+from semimech.fit.config import FitConfig
 from semimech.fit.cycle import phases_by_time, with_cycle
 from semimech.simulate.cycle import MARKERS, cycling_cells
 
@@ -47,8 +51,15 @@ def test_shares_of_phases_are_those_that_cells_were_drawn_with(screen, data, mod
     shares = by_name(screen, "shares")
     for condition in data.conditions:
         branch = models[0].shares.branch(condition)
-        found = models[0].shares.shares(condition, branch)[0] if condition.edits else branch.unedited
+        found = models[0].shares.shares(condition, branch).share if condition.edits else branch.unedited
         assert np.abs(found - shares[condition.perturbation]).max() < 0.12, condition.perturbation
+
+
+def test_as_many_cells_are_made_as_were_asked_for(screen):
+    """Phases are drawn, so that numbers vary: by four standard deviations at the most."""
+    made = screen.obs.groupby("perturbation", observed=True).size()
+    assert made["control"] == pytest.approx(120, abs=4 * np.sqrt(120 * 0.63))
+    assert made.drop("control").to_numpy() == pytest.approx(60, abs=4 * np.sqrt(60 * 0.67))
 
 
 def test_cells_are_in_the_phase_that_they_were_simulated_in(screen, data):
@@ -69,8 +80,15 @@ def test_pairs_that_arrest_are_predicted_better_with_their_phases(screen, data, 
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_the_model_takes_no_stand_on_the_cycle_any_more(models):
-    assert NO_CELL_CYCLE not in models[0].assumptions
+def test_a_law_of_means_takes_the_cycle_for_granted_and_one_within_phases_does_not(data, models):
+    assert NO_CELL_CYCLE in model_assumptions(FitConfig(), Candidate(strength="none"), pd.DataFrame({"strength": []}))
+
+    def law(part):
+        found = ADDITIVE(part)
+        found.assumptions = (*found.assumptions, NO_CELL_CYCLE)
+        return found
+
+    assert NO_CELL_CYCLE not in with_cycle(data, law).assumptions
     assert models[0].name == "additive + cell cycle"
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import t as student
+from small_laws import certain
 
 from semimech import DataError
 from semimech.baselines import fit_baseline
 from semimech.data import CellSystem, Dataset
 from semimech.data.scale import log1p_scale
 from semimech.experiment import Condition, Context, Edit, Period
-from semimech.fit.interaction import Signalling, with_interaction, without_culture
+from semimech.fit.interaction import Signalling, signal, with_interaction, without_culture
 
 GENES = ("LIG", "REC", "DOWN", "OTHER")
 SHARES = {"a": 0.0, "b": 0.4, "c": 0.8}
 ANSWER = np.array([0.0, 0.0, 1.5, 0.0])
 
 
-def condition(medium, *edits):
-    return Condition(history=(Period(context=Context(medium=medium, edits=edits), hours=48.0),))
+def condition(medium, *edits, hours=48.0):
+    return Condition(history=(Period(context=Context(medium=medium, edits=edits), hours=hours),))
 
 
 def field(share):
@@ -70,7 +74,7 @@ def test_an_unseen_mixture_is_predicted_from_the_ligand_in_it(data):
 
 
 def test_genes_that_do_not_answer_are_left_alone(data):
-    answers = with_interaction(data, additive, signalling()).answers[48.0]
+    answers = with_interaction(data, additive, signalling()).answers[48.0].slope
     assert answers[0, 2] == pytest.approx(1.5, rel=0.05)
     assert np.abs(answers[0, [0, 1, 3]]).max() < 0.05
 
@@ -78,8 +82,55 @@ def test_genes_that_do_not_answer_are_left_alone(data):
 def test_one_culture_tells_nothing_of_the_ligand(data):
     alone = data.subset([i for i, c in enumerate(data.conditions) if c.medium == "b"])
     model = with_interaction(alone, additive, signalling())
-    assert (model.answers[48.0] == 0).all()
+    assert (model.answers[48.0].slope == 0).all()
     np.testing.assert_allclose(model.predict_conditions([condition("b")]).mean[0], alone.mean[0], atol=1e-6)
+
+
+def at(data, hours, *, answer=1.0):
+    """The same conditions at another time, where cultures differ so many times as much."""
+    alike = data.mean.reshape(len(SHARES), -1, len(GENES))
+    return replace(
+        data,
+        conditions=tuple(condition(c.medium, *c.edits, hours=hours) for c in data.conditions),
+        mean=(alike[:1] + answer * (alike - alike[:1])).reshape(data.mean.shape),
+    )
+
+
+def test_settled_cells_answer_as_at_the_last_harvest_and_settled_data_are_data(data):
+    late = at(data, 96.0, answer=2.0)
+    both = replace(
+        data,
+        conditions=data.conditions + late.conditions,
+        mean=np.vstack([data.mean, late.mean]),
+        standard_error=np.vstack([data.standard_error] * 2),
+        n_cells=np.concatenate([data.n_cells] * 2),
+    )
+    model = with_interaction(both, additive, signalling())
+    found = model.predict_conditions([condition("c", hours=h) for h in (48.0, 96.0, np.inf)]).mean[:, 2]
+    assert found[0] - found[1] == pytest.approx((1.0 - field(0.8)) * 1.5, abs=0.05)
+    assert found[2] == pytest.approx(found[1], abs=1e-9)
+    settled = with_interaction(at(data, np.inf), additive, signalling())
+    mean = settled.predict_conditions([condition("c", hours=np.inf)]).mean[0]
+    assert mean[2] == pytest.approx(2.0 + (field(0.8) - 1.0) * 1.5, abs=0.02)
+
+
+def test_intervals_grow_with_the_signal_that_is_carried_beyond_what_was_seen(data):
+    """Under a certain law the interval is Student's, of least squares on cultures of one edit."""
+    rng = np.random.default_rng(1)
+    noisy = replace(data, mean=data.mean + 0.3 * rng.standard_normal(data.mean.shape))
+    told = signalling(far={"control": 0.0, "LIG": 1.0})
+    asked = [condition("a"), condition("far")]
+    found = with_interaction(noisy, certain(additive), told).predict_conditions(asked)
+    half = (found.upper - found.lower) / 2.0
+    left = 15 - 5 - 1
+    signals = np.array([signal(noisy, told, c)[0] for c in noisy.conditions]).reshape(3, 5)
+    x = (signals - signals.mean(axis=0)).ravel()
+    y = (noisy.mean.reshape(3, 5, 4) - noisy.mean.reshape(3, 5, 4).mean(axis=0)).reshape(15, 4)
+    slope = x @ y / (x @ x)
+    error = np.sqrt(((y - np.outer(x, slope)) ** 2).sum(axis=0) / left / (x @ x))
+    lack = np.array([signal(noisy, told, c)[0] for c in asked]) - 1.0
+    np.testing.assert_allclose(half, student.ppf(0.95, left) * np.abs(lack)[:, None] * error, rtol=1e-6, atol=1e-9)
+    assert half[1].min() > 0.1
 
 
 def test_without_its_culture_a_condition_is_in_the_maintenance_medium():

@@ -54,3 +54,9 @@ def test_the_table_of_cultures_adds_up():
     table = culture_table((0.3, 0.9))
     assert table.groupby("culture")["share"].sum().tolist() == pytest.approx([1.0, 1.0])
     assert set(table["perturbation"]) == {"control", LIGAND}
+
+
+def test_more_edits_than_there_is_room_for_are_refused_before_a_world_is_made():
+    co_culture(n_genes=24, n_edits=15, days=(2,), key=jax.random.key(0))
+    with pytest.raises(ValueError, match="n_edits must lie between 2 and 15 for n_genes = 24"):
+        co_culture(n_genes=24, n_edits=16, key=jax.random.key(0))

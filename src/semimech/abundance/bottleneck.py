@@ -21,8 +21,9 @@ _LOG_BOUNDS = {
     "clone_variance": (math.log(1e-3), math.log(300.0)),
     "dispersion": (math.log(1e-6), math.log(100.0)),
 }
-_FIRST_STEP, _STEP_TOLERANCE = 0.15, 0.02
-"""First step and tolerance of the search for the ends of an interval, natural logarithms of founders."""
+_FIRST_STEP, _CLOSE, _NARROW, _LEAST_STEP = 0.15, 0.1, 0.01, 1e-4
+"""First step of the search for the ends of an interval, natural logarithm of founders; how near the profile likelihood comes to its bound there, and, where it jumps, how narrow the bracket gets as
+a share of its distance from the estimate, and at the least."""
 _EQUAL = 0.05
 """Clone variance below which clones are nearly of one size."""
 _STARTS = ((1.0, 0.01), (0.03, 0.1))
@@ -135,8 +136,8 @@ def estimate_founders(
     fixed = {"clone_variance": clone_variance, "dispersion": dispersion}
     likelihood = _Likelihood(counts=counts, shares=shares, fixed=fixed)
     best, top = likelihood.maximise()
-    bound = top - float(chi2.ppf(level, 1)) / 2.0
-    lower, upper = (likelihood.crossing(best, bound, side) for side in (-1.0, 1.0))
+    fall = float(chi2.ppf(level, 1)) / 2.0
+    lower, upper = (likelihood.crossing(best, top, fall, side) for side in (-1.0, 1.0))
     spread_p = 1.0
     if dispersion is None:
         _, without = replace(likelihood, fixed=fixed | {"dispersion": 0.0}).maximise(start=best)
@@ -217,25 +218,34 @@ class _Likelihood:
         )
         return known | {n: math.exp(v) for n, v in zip(free, found.x, strict=True)}, -float(found.fun)
 
-    def crossing(self, best: dict[str, float], bound: float, side: float) -> float:
-        """Where the profile likelihood has fallen below ``bound``, on one side of the best number of founders."""
+    def crossing(self, best: dict[str, float], top: float, fall: float, side: float) -> float:
+        """Where the profile likelihood has fallen this far from the top, on one side of the best number of founders."""
         nuisance = best
 
-        def is_below(log_founders: float) -> bool:
+        def root_of_loss(log_founders: float) -> float:
             nonlocal nuisance
             nuisance, value = self.climb(self.free, nuisance, step=0.1, founders=math.exp(log_founders))
-            return value < bound
+            return math.sqrt(max(top - value, 0.0))
 
-        inner, step = math.log(best["founders"]), _FIRST_STEP
+        centre, step, goal = math.log(best["founders"]), _FIRST_STEP, math.sqrt(fall)
+        near, far = math.sqrt(max(fall - _CLOSE, 0.0)), math.sqrt(fall + _CLOSE)
         least, most = _LOG_BOUNDS["founders"]
-        while not is_below(outer := float(np.clip(inner + side * step, least, most))):
+        inner, lost_inner, outer = centre, 0.0, centre
+        while (lost := root_of_loss(outer := float(np.clip(centre + side * step, least, most)))) < goal:
             if outer in (least, most):
                 return 0.0 if side < 0 else math.inf
-            inner, step = outer, 2.0 * step
-        while abs(outer - inner) > max(_STEP_TOLERANCE, 0.1 * abs(outer - math.log(best["founders"]))):
-            middle = (inner + outer) / 2.0
-            inner, outer = (inner, middle) if is_below(middle) else (middle, outer)
-        return math.exp((inner + outer) / 2.0)
+            inner, lost_inner, step = outer, lost, 3.0 * step
+        lost_outer, at = lost, outer
+        while not near <= lost <= far and abs(outer - inner) > max(_NARROW * abs(outer - centre), _LEAST_STEP):
+            # Of a parabola the root of what is lost is a line.
+            share = (goal - lost_inner) / max(lost_outer - lost_inner, 1e-12)
+            at = inner + float(np.clip(share, 0.1, 0.9)) * (outer - inner)
+            lost = root_of_loss(at)
+            if lost < goal:
+                inner, lost_inner = at, lost
+            else:
+                outer, lost_outer = at, lost
+        return math.exp(at if near <= lost <= far else outer)
 
 
 def _by_moments(counts: np.ndarray, shares: Shares) -> float:

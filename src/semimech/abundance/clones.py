@@ -28,7 +28,8 @@ class CloneLaw:
     .. math:: \eta_{clt} = a_c + b_{cl} + g_c(t) + h_{cl}(t)
 
     with a size :math:`a`, a bias :math:`b` that lasts, and Brownian courses :math:`g` of the clone and :math:`h` of its lineages, all normal. Brownian courses have
-    straight lines between harvests as their expectation and persistence after the last one; size and bias alone give means: what is observed decides how far.
+    straight lines between harvests as their expectation and persistence after the last one; size and bias alone give means: what is observed decides how far. Counts of one lineage do not tell :math:`b` from :math:`a`, nor
+    :math:`h` from :math:`g`: bias and turnover are 0 there, and all growth is that of the clone.
 
     Parameters
     ----------
@@ -84,7 +85,29 @@ class Clones:
     def predict(
         self, lineages: Sequence[str], times: Sequence[float]
     ) -> tuple[Float[np.ndarray, "clone asked"], Float[np.ndarray, "clone asked"]]:
-        """Mean and standard deviation of the logarithm of the share of each clone, without the noise of its counting."""
+        """Mean and standard deviation of the logarithm of the share of each clone, without the noise of its counting.
+
+        Parameters
+        ----------
+        lineages, times
+            Where and when, one of each per column of what is returned; times are not before the first harvest.
+
+        Raises
+        ------
+        DataError
+            If a time lies before the first harvest, where the law knows no course, or a lineage was not sampled and only one was.
+        """
+        first, sampled = float(self.samples["time"].min()), set(self.samples["lineage"])
+        before = [f"{t:g}" for t in times if not t >= first]
+        faults = [f"times {', '.join(before)}: ask for none before the first harvest, {first:g}"] if before else []
+        strange = sorted({str(x) for x in lineages if x not in sampled})
+        if len(sampled) == 1 and strange:
+            faults.append(
+                f"lineages {', '.join(strange)} were not sampled, and one lineage does not tell how lineages differ"
+            )
+        if len(lineages) != len(times):
+            faults.append(f"{len(lineages)} lineages for {len(times)} times; give one of each")
+        raise_faults(DataError, "clones", faults)
         asked = pd.DataFrame({"lineage": list(lineages), "time": np.asarray(times, float) - self.samples["time"].min()})
         weight = np.eye(len(asked))
         mean, variance = _posterior(self.law, _since(self.samples), self.residual, self.variance, asked, weight)
@@ -117,18 +140,25 @@ def follow_clones(
     Raises
     ------
     DataError
-        If there are too few clones or samples, or columns are missing.
+        If there are too few clones or samples, columns are missing, numbers are none, or the level is no share.
     """
     faults = [f"samples have no column {name!r}" for name in ("lineage", "time") if name not in samples]
+    if "time" in samples and not np.isfinite(pd.to_numeric(samples["time"], errors="coerce")).all():
+        faults.append("times of samples must be numbers: leave out samples without one")
+    if names is not None and len(names) != len(counts):
+        faults.append(f"{len(names)} names for {len(counts)} clones; give one of each")
+    if not 0.0 < level < 1.0:
+        faults.append(f"level must lie between 0 and 1, got {level:g}: a 90 % interval is 0.9")
     if counts.shape[1] != len(samples) or len(samples) < 2:
         faults.append(f"{len(samples)} rows of samples for {counts.shape[1]} columns of counts; at least 2 are needed")
     if len(counts) < MIN_CLONES:
         faults.append(f"{len(counts)} clones, at least {MIN_CLONES} are needed to tell what they have in common")
     if (counts < 0).any() or not np.isfinite(counts).all():
         faults.append("counts must be numbers, 0 or more")
+    elif (_total(counts, samples) <= 0).any():
+        faults.append("samples without reads: leave them out")
     raise_faults(DataError, "clones", faults)
-    total = samples["reads"].to_numpy(float) if "reads" in samples else counts.sum(axis=0)
-    observed = np.log((counts + _READ) / (total + _READ * len(counts)))
+    observed = log_shares(counts, _total(counts, samples))
     reads = 1.0 / (counts + _READ)
     places = _since(samples)
     law = _fit(places, observed, reads)
@@ -158,6 +188,23 @@ def follow_clones(
     )
 
 
+def log_shares(counts: Float[np.ndarray, "clone sample"], reads: Float[np.ndarray, " sample"]) -> np.ndarray:
+    """Logarithms of shares of all reads, half a read added to each count.
+
+    Parameters
+    ----------
+    counts
+        Reads of the clones followed.
+    reads
+        Of all clones together.
+    """
+    return np.log((counts + _READ) / reads)
+
+
+def _total(counts: np.ndarray, samples: pd.DataFrame) -> np.ndarray:
+    return samples["reads"].to_numpy(float) if "reads" in samples else counts.sum(axis=0)
+
+
 def _since(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[["lineage", "time"]].assign(time=samples["time"].astype(float) - float(samples["time"].min()))
 
@@ -180,12 +227,14 @@ def _posterior(
 
 
 def _fit(places: pd.DataFrame, observed: np.ndarray, reads: np.ndarray) -> CloneLaw:
-    """The law that makes the counts likeliest."""
+    """The law that makes the counts likeliest; of one lineage, without what only several tell."""
+    is_one = places["lineage"].nunique() == 1
     centre, spread = float(observed.mean()), float(observed.var())
     duration = max(float(places["time"].max()), 1e-12)
 
     def law_at(x: np.ndarray) -> CloneLaw:
-        size, bias, growth, turnover, noise = np.exp(x)
+        size, growth, noise, *apart = np.exp(x)
+        bias, turnover = apart or (0.0, 0.0)
         return CloneLaw(
             centre=centre, size=size, bias=bias, growth=growth / duration, turnover=turnover / duration, noise=noise
         )
@@ -197,6 +246,6 @@ def _fit(places: pd.DataFrame, observed: np.ndarray, reads: np.ndarray) -> Clone
         scaled = np.linalg.solve(low, (observed - centre)[:, :, None])[:, :, 0]
         return float(0.5 * (scaled**2).sum() + np.log(np.diagonal(low, axis1=1, axis2=2)).sum())
 
-    start = np.log([max(0.5 * spread, 1e-3), 0.1 * spread + 1e-3, 0.1, 0.1, 0.05])
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[_LOG_BOUNDS] * 5)
+    start = [max(0.5 * spread, 1e-3), 0.1, 0.05] + ([] if is_one else [0.1 * spread + 1e-3, 0.1])
+    found = minimize(loss, np.log(start), method="L-BFGS-B", bounds=[_LOG_BOUNDS] * len(start))
     return law_at(found.x)

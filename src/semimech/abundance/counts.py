@@ -35,6 +35,8 @@ class GuideCounts:
         Name and target of each guide.
     is_neutral
         Guides that do nothing to their cells: non-targeting ones, or barcodes.
+    is_tested
+        Guides whose genes are tested: those that are not neutral; where most do nothing and all calibrate, those of any gene.
     samples
         One row per sample: ``sample``, ``role`` (reference or sample), ``hours``, ``animal``, ``tissue``.
     counts
@@ -44,6 +46,7 @@ class GuideCounts:
     guides: tuple[str, ...]
     genes: tuple[str, ...]
     is_neutral: Bool[np.ndarray, " guide"]
+    is_tested: Bool[np.ndarray, " guide"]
     samples: pd.DataFrame
     counts: Float[np.ndarray, "guide sample"]
 
@@ -59,7 +62,7 @@ def read_guide_counts(counts: str | Path, samples: str | Path, *, neutral: tuple
     samples
         Tab- or comma-separated: ``sample``, ``role`` (``reference``: the cells before; ``sample``) and, if known, ``hours`` since the start, ``animal`` and ``tissue``.
     neutral
-        Genes, as the table writes them, whose guides are neutral, or ``all`` if most guides are; labels such as
+        Genes, as the table writes them, whose guides are neutral, or ``all`` if most guides are: all of them then calibrate, and every gene is tested. Labels such as
         ``non-targeting`` and ``Negative`` are known.
 
     Raises
@@ -118,6 +121,11 @@ def guide_counts(
             )
     genes = table[gene].fillna("").astype(str).str.strip() if gene is not None else pd.Series([""] * len(table))
     is_neutral = np.array([_is_neutral(g, neutral) for g in genes]) if gene is not None else np.ones(len(table), bool)
+    nameless = list(guides[(genes == "").to_numpy()]) if gene is not None and ALL not in neutral else []
+    if nameless:
+        faults.append(
+            f"{len(nameless)} guides have an empty cell of gene ({listed(nameless[:3])}); name their gene, or call them non-targeting"
+        )
     unknown = [name for name in neutral if name != ALL and name not in set(genes)]
     if unknown:
         faults.append(f"no guide of the neutral genes {listed(unknown)}; write them as the table does")
@@ -126,7 +134,15 @@ def guide_counts(
             "no neutral guides found; name the label of the non-targeting ones (--neutral NAME), or say --neutral all if most guides do nothing"
         )
     raise_faults(DataError, source, faults)
-    return GuideCounts(guides=tuple(guides), genes=tuple(genes), is_neutral=is_neutral, samples=samples, counts=values)
+    has_gene = np.array([g != "" and not _is_neutral(g, ()) for g in genes], dtype=bool)
+    return GuideCounts(
+        guides=tuple(guides),
+        genes=tuple(genes),
+        is_neutral=is_neutral,
+        is_tested=has_gene if ALL in neutral else ~is_neutral,
+        samples=samples,
+        counts=values,
+    )
 
 
 def _is_neutral(gene: str, neutral: tuple[str, ...]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-COLUMNS = ("gene", "guides", "effect", "lower", "upper")
+COLUMNS = ("gene", "guides", "effect", "standard_error", "lower", "upper")
 
 
 def gene_effects(guides: pd.DataFrame, *, level: float = 0.9) -> pd.DataFrame:
@@ -46,4 +46,5 @@ def gene_effects(guides: pd.DataFrame, *, level: float = 0.9) -> pd.DataFrame:
     spread = total(weight * (effect - mean[codes]) ** 2) / np.maximum(n - 1, 1)
     error = np.sqrt(np.maximum(spread, 1.0) / total(weight))
     half = student.ppf(0.5 + level / 2.0, np.maximum(n - 1, 1)) * error
-    return pd.DataFrame({"gene": names, "guides": n, "effect": mean, "lower": mean - half, "upper": mean + half})
+    columns = (names, n, mean, error, mean - half, mean + half)
+    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from semimech.abundance.tilt import Tilt
 
-_LEAST_SD = 1e-6
+_LEAST_SD, _LEAST_DRAWN = 1e-6, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,12 @@ class Unselected:
 
 @dataclass(frozen=True, kw_only=True)
 class HarvestedCells:
-    """Cells of group 0, the unedited ones, and of the edits; weights count how often each was drawn."""
+    """Cells of group 0, the unedited ones, and of the edits, and as how many independent ones those of a group count; weights count how often each was drawn."""
 
     values: Float[np.ndarray, "cell gene"]
     group: np.ndarray
     tilt: Tilt
+    independent: Float[np.ndarray, " group"]
     drawn: np.ndarray | None = None
 
     def sums(self) -> sp.csr_matrix:
@@ -65,9 +66,10 @@ class HarvestedCells:
         return Unselected(mean=mean[1:] - mean[0], growth=growth[1:] - growth[0], slope=slope[1:] - slope[0])
 
     def resampled(self, rng: np.random.Generator) -> HarvestedCells:
-        """As many cells of each group, drawn from it."""
+        """Of each group as many cells as it counts for, drawn from it: the fewer, the wider what is made of them."""
         drawn = np.zeros(len(self.group), int)
         for group in np.unique(self.group):
             rows = np.flatnonzero(self.group == group)
-            drawn[rows] = rng.multinomial(len(rows), np.full(len(rows), 1.0 / len(rows)))
-        return HarvestedCells(values=self.values, group=self.group, tilt=self.tilt, drawn=drawn)
+            n = max(round(float(self.independent[group])), _LEAST_DRAWN)
+            drawn[rows] = rng.multinomial(n, np.full(len(rows), 1.0 / len(rows)))
+        return replace(self, drawn=drawn)

@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
-from scipy.stats import norm
 
 from semimech._errors import DataError, raise_faults
+from semimech.abundance.counts import REFERENCE
 from semimech.abundance.screen import AbundanceScreen
 from semimech.abundance.survivors import Survivors, correct_survivors
 from semimech.abundance.tilt import Tilt
@@ -67,14 +67,35 @@ def correct_expression(
     rows = np.flatnonzero(np.isin(cells.condition, last))
     genes = screen.genes.set_index("gene")
     scale = hours if screen.unit == "ln per hour" else 1.0
-    half = (genes["upper"] - genes["lower"]) / 2.0 / float(norm.ppf(0.5 + screen.founders["level"].iloc[0] / 2.0))
     return correct_survivors(
         cells.take(rows),
         [names[i] for i in cells.condition[rows]],
-        pd.DataFrame({"effect": scale * genes["effect"], "standard_error": scale * half}),
+        scale * genes[["effect", "standard_error"]],
         genes=data.genes,
         tilt=Tilt(hours=hours, relaxation_hours=relaxation_hours),
+        founders=founders_of_edits(screen),
         level=level,
         n_draws=n_draws,
         key=key,
     )
+
+
+def founders_of_edits(screen: AbundanceScreen) -> dict[str, float]:
+    """Effective founders of the cells of each gene's guides, and of neutral ones (``control``), over all samples of the last time.
+
+    Of a sample whose founders have no upper end the lower one is taken.
+
+    Parameters
+    ----------
+    screen
+        Founders of each sample, of which an edit has the share that its guides had before.
+    """
+    counts, samples = screen.counts, screen.counts.samples.set_index("sample")
+    hours = samples.loc[screen.founders["sample"], "hours"].to_numpy(float)
+    last = np.ones(len(hours), bool) if np.isnan(hours).any() else hours == hours.max()
+    is_told = np.isfinite(screen.founders["upper"])
+    total = float(screen.founders["founders"].where(is_told, screen.founders["lower"]).to_numpy(float)[last].sum())
+    before = counts.counts[:, (samples["role"] == REFERENCE).to_numpy()].sum(axis=1)
+    who = np.where(counts.is_tested, counts.genes, CONTROL)
+    share = pd.Series(before / before.sum()).groupby(who).sum()
+    return {str(name): total * float(value) for name, value in share.items()}

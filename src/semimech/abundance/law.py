@@ -55,7 +55,7 @@ class CountLaw:
     total: exact where either :math:`c` or :math:`\varphi` is 0, matched in mean and variance where neither is. If the share itself was counted, from :math:`a_g`
     reads, :math:`K_g` has dispersion :math:`1/a_g - 1/N` beyond Poisson: negative binomial, Poisson or binomial by the sign of it.
 
-    From `EXACT` to `MATCHED` expected founders the sum over :math:`K_g` fades into the negative binomial law of the same mean and variance, of dispersion
+    From `EXACT` to `MATCHED` expected founders the sum over :math:`K_g` fades, as a mixture, into the negative binomial law of the same mean and variance, of dispersion
     :math:`(1 + c^2)(1/p_g - 1)/N + 1/a_g + \varphi`. That differs in its third moment only; a fitted founder number moves by about :math:`0.7/K_g` of itself.
 
     Parameters
@@ -85,7 +85,9 @@ class CountLaw:
 
     def log_prob(self, counts: Float[np.ndarray, " barcode"]) -> Float[np.ndarray, " barcode"]:
         """Logarithm of the probability of each count."""
-        return self._over_founders(counts, _log_prob, _log_sum)
+        weight, matched, summed = self._over_founders(counts, _log_prob, _log_sum)
+        with np.errstate(divide="ignore"):
+            return np.logaddexp(np.log(weight) + matched, np.log1p(-weight) + summed)
 
     def residual(self, counts: Float[np.ndarray, " barcode"]) -> Float[np.ndarray, " barcode"]:
         """Standard normal residual of each count: the quantile at which it stands, half of its own probability below it.
@@ -93,8 +95,7 @@ class CountLaw:
         Both tails keep their precision; a residual is at most 37 in size, where double precision ends.
         """
         half = np.exp(self.log_prob(counts)) / 2
-        above = self._over_founders(counts, _above, _weighted_sum) + half
-        below = self._over_founders(counts, _below, _weighted_sum) + half
+        above, below = (self._faded(*self._over_founders(counts, f, _weighted_sum)) + half for f in (_above, _below))
         least = np.finfo(float).tiny
         return np.where(below < above, ndtri(np.clip(below, least, 0.5)), -ndtri(np.clip(above, least, 0.5)))
 
@@ -108,14 +109,14 @@ class CountLaw:
         counts: np.ndarray,
         of_counts: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
         gather: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    ) -> np.ndarray:
-        """A function of counts given founders, taken over the law of founders where they are few."""
-        found = np.zeros(len(counts))
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A function of counts by matched moments, and taken over the law of founders; and the weight of the former, beside 0 and 1 where founders are neither few nor many."""
+        matched, summed = np.zeros(len(counts)), np.zeros(len(counts))
         expected = self.cells * self.shares.share
         weight = np.clip((expected - EXACT) / (MATCHED - EXACT), 0.0, 1.0)
         rows = np.flatnonzero(weight > 0)
         moments = of_counts(counts[rows][None], self.mean[rows][None], self.total_dispersion()[rows][None])
-        found[rows] = weight[rows] * gather(np.zeros((1, 1)), moments)
+        matched[rows] = gather(np.zeros((1, 1)), moments)
         for least, most in pairwise(_BLOCKS):
             rows = np.flatnonzero((expected > least) & (expected <= most))
             if not len(rows):
@@ -124,8 +125,13 @@ class CountLaw:
             number = np.arange(len(log_weight))[:, None]
             varies = self.clone_variance * np.maximum(1.0 / np.maximum(number, 1) - 1.0 / self.cells, 0.0)
             given = of_counts(counts[rows][None], number * (self.reads / self.cells), varies + self.dispersion)
-            found[rows] += (1.0 - weight[rows]) * gather(log_weight, given)
-        return found
+            summed[rows] = gather(log_weight, given)
+        return weight, matched, summed
+
+    @staticmethod
+    def _faded(weight: np.ndarray, matched: np.ndarray, summed: np.ndarray) -> np.ndarray:
+        """One law fading into the other: a mixture of both, which is a law again."""
+        return weight * matched + (1.0 - weight) * summed
 
 
 def founder_law(expected: Float[np.ndarray, " barcode"], dispersion: np.ndarray) -> Float[np.ndarray, "number barcode"]:

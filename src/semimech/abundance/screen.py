@@ -15,6 +15,7 @@ from semimech.abundance.counts import REFERENCE, SAMPLE, GuideCounts
 from semimech.abundance.drift import log_change_moments
 from semimech.abundance.effects import gene_effects
 from semimech.abundance.null import NeutralNull, shared_by_genes
+from semimech.data.findings import listed
 
 _MOST = 6.0
 """Residuals count up to this size: one jackpot is not a gene."""
@@ -30,6 +31,8 @@ class AbundanceScreen:
         One row per gene, best first: effect with its interval, ``p`` and ``fdr``.
     guides
         One row per guide: its effect, score and share of the gene's effect.
+    left_out
+        Guides (``guide``, ``gene``) with too few reads in a reference to say what became of them.
     founders
         One row per sample: founders with their interval, and what else spreads its neutral guides.
     agreement
@@ -44,11 +47,21 @@ class AbundanceScreen:
 
     genes: pd.DataFrame
     guides: pd.DataFrame
+    left_out: pd.DataFrame
     founders: pd.DataFrame
     agreement: pd.DataFrame
     changes: pd.DataFrame
     unit: str
     counts: GuideCounts
+
+    def left_out_in_words(self) -> str:
+        """What was not tested, in a sentence; empty if all was."""
+        if not len(self.left_out):
+            return ""
+        kept = set(self.guides["gene"])
+        gone = [gene for gene in dict.fromkeys(self.left_out["gene"]) if gene and gene not in kept]
+        genes = f", and with them all guides of {len(gone)} genes: {listed(gone)}" if gone else ""
+        return f"{len(self.left_out)} guides have too few reads before and were left out{genes}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +96,7 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     Raises
     ------
     DataError
-        If there are too few neutral guides, or a sample has no reads of them.
+        If there are too few neutral guides, a sample has no reads of them, or its hours are not above those of its reference.
     """
     samples = data.samples
     rows = [int(row) for row in np.flatnonzero(samples["role"] == SAMPLE)]
@@ -91,16 +104,19 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     kept = np.ones(len(data.guides), bool)
     for row in rows:
         kept &= data.counts[:, _references(samples, row)].sum(axis=1) >= min_reads
+    has_hours = bool(samples["hours"].notna().all())
+    early = [str(samples["sample"].iloc[row]) for row in rows if has_hours and not _hours(samples, row) > 0]
     neutral = data.is_neutral & kept
-    if (n := int(neutral.sum())) < MIN_BARCODES:
-        raise_faults(
-            DataError,
-            "abundance",
-            [f"{n} neutral guides with {min_reads} reads before, at least {MIN_BARCODES} are needed"],
+    faults = []
+    if early:
+        faults.append(
+            f"hours of {listed(early)} are not above those of the cells before; mend them, or leave all hours empty for fold changes"
         )
+    if (n := int(neutral.sum())) < MIN_BARCODES:
+        faults.append(f"{n} neutral guides with {min_reads} reads before, at least {MIN_BARCODES} are needed")
+    raise_faults(DataError, "abundance", faults)
     for row in rows:
         held.append(_hold(data, row, kept, data.is_neutral[kept], level))
-    has_hours = bool(samples["hours"].notna().all()) and all(h.hours > 0 for h in held)
     hours = np.array([h.hours if has_hours else 1.0 for h in held])[:, None]
     precision = 1.0 / np.array([h.variance for h in held])
     residual = np.array([h.residual for h in held])
@@ -124,7 +140,7 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     names = guides["gene"].to_numpy()[neutral].tolist()
     null = NeutralNull(scores=score[neutral], correlation=shared_by_genes(score[neutral], names))
     guides["p"] = null.two_sided(score, 1)
-    genes = _test(guides[~guides["neutral"]], null, level)
+    genes = _test(guides[data.is_tested[kept]], null, level)
     shares = genes.set_index("gene")[["effect", "fdr"]].reindex(guides["gene"])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.clip(guides["effect"].to_numpy() / shares["effect"].to_numpy(), 0.0, None)
@@ -133,9 +149,15 @@ def analyse_abundance(data: GuideCounts, *, min_reads: int = 10, level: float = 
     names = [h.name for h in held]
     agreement = pd.DataFrame(np.corrcoef(residual[:, neutral]).reshape(len(held), -1), index=names, columns=names)
     changes = pd.DataFrame({h.name: h.change - np.median(h.change[neutral]) for h in held}, index=guides["guide"])
-    unit = "ln per hour" if has_hours else "ln"
     return AbundanceScreen(
-        genes=genes, guides=guides, founders=founders, agreement=agreement, changes=changes, unit=unit, counts=data
+        genes=genes,
+        guides=guides,
+        left_out=pd.DataFrame({"guide": np.array(data.guides)[~kept], "gene": np.array(data.genes)[~kept]}),
+        founders=founders,
+        agreement=agreement,
+        changes=changes,
+        unit="ln per hour" if has_hours else "ln",
+        counts=data,
     )
 
 
@@ -150,6 +172,11 @@ def _references(samples: pd.DataFrame, row: int) -> np.ndarray:
     return np.flatnonzero(own if own.any() else is_reference)
 
 
+def _hours(samples: pd.DataFrame, row: int) -> float:
+    """Hours since the cells before."""
+    return float(samples["hours"].iloc[row] - samples["hours"].iloc[_references(samples, row)].mean())
+
+
 def _hold(data: GuideCounts, row: int, kept: np.ndarray, neutral: np.ndarray, level: float) -> _Held:
     references = _references(data.samples, row)
     shares = counted_shares(data.counts[kept][:, references].sum(axis=1))
@@ -162,10 +189,9 @@ def _hold(data: GuideCounts, row: int, kept: np.ndarray, neutral: np.ndarray, le
     reads = float(counts[neutral].sum() / shares.share[neutral].sum())
     law = law_of(shares, reads, found.founders, found.clone_variance, found.dispersion)
     expected, variance = log_change_moments(law)
-    hours = data.samples["hours"]
     return _Held(
         name=name,
-        hours=float(hours.iloc[row] - hours.iloc[references].mean()),
+        hours=_hours(data.samples, row),
         bottleneck=found,
         change=np.log((counts + 0.5) / (law.mean + 0.5)) - expected,
         variance=variance,

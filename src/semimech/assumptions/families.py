@@ -26,7 +26,7 @@ from semimech.assumptions.catalogue import (
     Assumption,
 )
 
-MEASURED = (BATCH_BALANCED, DEPTH_INDEPENDENT, FULL_EFFICACY, NO_SELECTION, NO_INTERACTION)
+MEASURED = (BATCH_BALANCED, DEPTH_INDEPENDENT, FULL_EFFICACY, NO_SELECTION, NO_INTERACTION, NO_CELL_CYCLE)
 """What every family takes for granted that reads labels and normalised counts of pooled cells as they are."""
 
 
@@ -185,7 +185,7 @@ FAMILIES: tuple[Family, ...] = (
         id="foundation",
         name="one-step foundation models",
         form="x ↦ transformer(x, tokens of the edits)",
-        assumptions=(*_NO_CLOCK, MEDIUM_INDEPENDENT, ONE_ATTRACTOR, NO_CELL_CYCLE, *MEASURED),
+        assumptions=(*_NO_CLOCK, MEDIUM_INDEPENDENT, ONE_ATTRACTOR, *MEASURED),
         papers=(
             Paper(
                 cite="scGPT: Cui et al., Nature Methods 21, 1470 (2024)",

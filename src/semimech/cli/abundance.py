@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from semimech.abundance import AbundanceScreen
+    from semimech.abundance import AbundanceScreen, Survivors
 
 
 def abundance(
@@ -33,7 +33,8 @@ def abundance(
     neutral: Annotated[
         list[str] | None,
         typer.Option(
-            help="Gene label of non-targeting guides; repeatable. 'all' if most guides do nothing.", metavar="GENE"
+            help="Gene label of non-targeting guides; repeatable. 'all' if most guides do nothing: all calibrate, every gene is tested.",
+            metavar="GENE",
         ),
     ] = None,
     min_reads: Annotated[int, typer.Option(min=1, help="Leave out guides with fewer reads in the reference.")] = 10,
@@ -58,15 +59,16 @@ def abundance(
         raise ConfigError("--cells writes expression.tsv: say where with --out")
     data = read_guide_counts(counts, samples, neutral=tuple(neutral or ()))
     found = analyse_abundance(data, min_reads=min_reads, level=level)
+    tables = {"genes": found.genes, "guides": found.guides, "founders": found.founders}
+    if cells is not None:
+        tables["expression"] = _correct(found, cells, relaxation_hours, level, seed).table()
     if out is not None:
         from semimech.report.abundance import write_abundance
 
-        for name, table in (("genes", found.genes), ("guides", found.guides), ("founders", found.founders)):
+        for name, table in tables.items():
             with replacing(out / f"{name}.tsv") as temporary:
                 table.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
         write_abundance(found, out / "report.html", title=f"Abundance: {counts.name}")
-    if cells is not None:
-        _correct(found, cells, out, relaxation_hours, level, seed)
     shown = found.genes if len(found.genes) else found.founders
     shown.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
     for row in found.founders.to_dict("records"):
@@ -75,28 +77,26 @@ def abundance(
             f"dispersion beside them {row['dispersion']:.2g} (p {row['spread_p']:.2g})",
             err=True,
         )
+    if left_out := found.left_out_in_words():
+        typer.echo(left_out, err=True)
     typer.echo(
         f"{int((found.genes['fdr'] <= 0.05).sum())} of {len(found.genes)} genes at 5 % FDR; effects in {found.unit}",
         err=True,
     )
 
 
-def _correct(
-    found: AbundanceScreen, cells: Path, out: Path | None, relaxation_hours: float, level: float, seed: int
-) -> None:
+def _correct(found: AbundanceScreen, cells: Path, relaxation_hours: float, level: float, seed: int) -> Survivors:
     import jax
 
-    from semimech._files import replacing
     from semimech.abundance import correct_expression
     from semimech.data import read
 
     key = jax.random.key(seed)
     data = read(cells, environment="in-vivo")
     survivors = correct_expression(data, found, relaxation_hours=relaxation_hours, level=level, key=key)
-    with replacing(Path(out or ".") / "expression.tsv") as temporary:
-        survivors.table().to_csv(temporary, sep="\t", index=False, float_format="%.5g")
     typer.echo(
         f"{cells.name}: growth follows the expression of {len(survivors.edits)} edits with probability {survivors.credence:.2g}; "
-        f"it explains {max(survivors.explained, 0.0):.0%} of the abundance of edits left out",
+        f"it explains {max(survivors.explained, 0.0):.0%} of what the abundances of edits left out differ by",
         err=True,
     )
+    return survivors

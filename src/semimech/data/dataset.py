@@ -80,6 +80,17 @@ class Cells:
         values.data = np.rint(np.expm1(values.data.astype(np.float64)) / per_value)
         return values
 
+    def of(self, conditions: Int[np.ndarray, " condition"]) -> Int[np.ndarray, " row"]:
+        """Rows of the cells of some conditions, in their order."""
+        order, sorted_conditions = self._by_condition
+        ends = zip(*(np.searchsorted(sorted_conditions, conditions, side) for side in ("left", "right")), strict=True)
+        return np.sort(np.concatenate([order[:0], *(order[first:last] for first, last in ends)]))
+
+    @cached_property
+    def _by_condition(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.condition, kind="stable")
+        return order, self.condition[order]
+
     def take(self, rows: np.ndarray) -> Float[np.ndarray, "row gene"]:
         """Rows as a dense array, batch effects removed."""
         values = self.values[rows]
@@ -190,6 +201,14 @@ class Dataset:
         """Name of the edits of each row: genes joined by ``+``, or ``control``."""
         return tuple(c.perturbation for c in self.conditions)
 
+    @cached_property
+    def rows_by_perturbation(self) -> dict[str, Int[np.ndarray, " row"]]:
+        """Rows of each perturbation."""
+        found: dict[str, list[int]] = {}
+        for row, name in enumerate(self.perturbations):
+            found.setdefault(name, []).append(row)
+        return {name: np.array(rows) for name, rows in found.items()}
+
     @property
     def state(self) -> Float[np.ndarray, "condition gene"]:
         """Means as states, on the linear scale, never negative."""
@@ -222,11 +241,11 @@ class Dataset:
             return same
         alike = np.array([r for r in controls if self.conditions[r].media == condition.media], dtype=int)
         if len(alike):
-            return self._nearest(alike, condition.hours)
+            return self.nearest(alike, condition.hours)
         rows = np.flatnonzero(pooled)
-        return rows if self.system.is_stationary or not len(rows) else self._nearest(rows, condition.hours)
+        return rows if self.system.is_stationary or not len(rows) else self.nearest(rows, condition.hours)
 
-    def _nearest(self, rows: Int[np.ndarray, " row"], hours: float) -> Int[np.ndarray, " nearest"]:
+    def nearest(self, rows: Int[np.ndarray, " row"], hours: float) -> Int[np.ndarray, " nearest"]:
         """The rows at the time nearest to one asked; settled cells are later than all others."""
         with np.errstate(invalid="ignore"):
             distance = np.nan_to_num(np.abs(self.hours[rows] - min(hours, self.hours[rows].max())), nan=0.0)

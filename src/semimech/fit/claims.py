@@ -12,6 +12,7 @@ from semimech.assumptions.catalogue import (
     FULL_EFFICACY,
     INSTANTANEOUS,
     KNOWN_WIRING,
+    NO_CELL_CYCLE,
     NO_INTERACTION,
     NO_SELECTION,
     STATIONARY_CONTROLS,
@@ -38,7 +39,8 @@ def model_assumptions(config: FitConfig, chosen: Candidate, likeness: pd.DataFra
     likeness
         Sources of likeness between edits, and what each was worth.
     """
-    found = [INSTANTANEOUS, FULL_EFFICACY, NO_SELECTION, NO_INTERACTION, BATCH_BALANCED, DEPTH_INDEPENDENT]
+    found = [INSTANTANEOUS, FULL_EFFICACY, NO_SELECTION, NO_INTERACTION, NO_CELL_CYCLE, BATCH_BALANCED]
+    found.append(DEPTH_INDEPENDENT)
     if config.law == "semi-mechanistic":
         found.append(KNOWN_WIRING)
     if chosen.strength != "none":

@@ -13,8 +13,9 @@ from semimech._errors import DataError, raise_faults
 from semimech.assumptions.catalogue import NO_CELL_CYCLE
 from semimech.data import Dataset
 from semimech.data.curation.cycle_genes import G2M_PHASE, S_PHASE, is_listed
-from semimech.fit.branching import BranchingModel, Shares
+from semimech.fit.branching import BranchingModel
 from semimech.fit.fates import Fates, cells_of
+from semimech.fit.shares import Shares
 from semimech.predictor import AbstractDynamicPredictor
 
 MIN_MARKERS, MIN_CELLS = 5, 30

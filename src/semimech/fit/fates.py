@@ -18,7 +18,8 @@ _AXES = 5
 _LEAST_SHARE = 0.05
 _SEPARATION = 4.0
 _CELLS_PER_FATE = 20
-_PRIOR_CELLS = 2.0
+PRIOR_CELLS = 2.0
+"""Cells that expected shares count as."""
 _ENOUGH_CELLS = 5.0
 _PASSES = 50
 
@@ -59,7 +60,7 @@ class Fates:
         share = expected
         for _ in range(_PASSES):
             belongs = softmax(fit + np.log(share), axis=1)
-            share = (belongs.sum(axis=0) + _PRIOR_CELLS * expected) / (len(cells) + _PRIOR_CELLS)
+            share = (belongs.sum(axis=0) + PRIOR_CELLS * expected) / (len(cells) + PRIOR_CELLS)
         return share, belongs
 
 
@@ -173,7 +174,7 @@ def cells_of(dataset: Dataset, rows: np.ndarray) -> Float[np.ndarray, "cell gene
     """Cells of some conditions, observed scale, batch effects removed; none where the data set has no cells."""
     if dataset.cells is None:
         return np.zeros((0, len(dataset.genes)))
-    return dataset.cells.take(np.flatnonzero(np.isin(dataset.cells.condition, rows)))
+    return dataset.cells.take(dataset.cells.of(rows))
 
 
 def fate_means(

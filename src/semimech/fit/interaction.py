@@ -6,19 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Float
-from scipy.stats import f, false_discovery_control
 
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions.catalogue import ADDITIVE, NO_INTERACTION
 from semimech.data import Dataset
 from semimech.experiment import CONTROL, Condition, Edit, Period
+from semimech.fit.answers import Answer, answer_of
 from semimech.predictor import AbstractPredictor, Prediction
 
 _LEAST_LEVEL = 1e-6
-_FALSE_DISCOVERIES = 0.1
-_ENOUGH = 0.05
-"""Range of a signal over the cultures of one edit below which they do not tell what it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class InteractingModel(AbstractPredictor):
     data
         Training data, as they were.
     answers
-        :math:`B` by time of harvest.
+        :math:`B` and its error, by time of harvest.
     """
 
     def __init__(
@@ -77,7 +75,7 @@ class InteractingModel(AbstractPredictor):
         law: AbstractPredictor,
         signalling: Signalling,
         data: Dataset,
-        answers: Mapping[float, Float[np.ndarray, "pair gene"]],
+        answers: Mapping[float, Answer],
     ) -> None:
         kept = tuple(a for a in law.assumptions if a is not NO_INTERACTION)
         super().__init__(
@@ -91,19 +89,26 @@ class InteractingModel(AbstractPredictor):
         self._data = data
 
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
-        """Predict conditions in their cultures, also in those that were not harvested."""
+        """Predict conditions in their cultures, also in those that were not harvested.
+
+        Intervals are the law's and the error of the slopes of signals; that of the levels of ligands and receptors adds nothing. Settled cells have the answer of the last harvest.
+        """
         alone = [without_culture(c, self.signalling) for c in conditions]
         within = self.law.predict_conditions(alone)
-        move = np.zeros_like(within.mean)
+        move, half = np.zeros_like(within.mean), np.zeros_like(within.mean)
+        rows = np.arange(len(self._data.conditions))
         for row, condition in enumerate(conditions):
-            times = np.array(list(self.answers))
-            nearest = float(times[np.argmin(np.abs(times - condition.hours))])
+            answer = self.answers[float(self._data.hours[self._data.nearest(rows, condition.hours)[0]])]
             levels = np.maximum(self._data.scale.to_state(within.mean[row]), 0.0)
-            move[row] = (signal(self._data, self.signalling, condition, own=levels) - 1.0) @ self.answers[nearest]
+            lack = signal(self._data, self.signalling, condition, own=levels) - 1.0
+            move[row], half[row] = lack @ answer.slope, answer.half_width(lack)
         least = self._data.scale.to_observed(np.zeros(1))
-        bounds = (np.maximum(v + move, least) for v in (within.mean, within.lower, within.upper))
-        mean, lower, upper = bounds
-        return Prediction(mean=mean, lower=lower, upper=upper)
+        mean = within.mean + move
+        return Prediction(
+            mean=np.maximum(mean, least),
+            lower=np.maximum(mean - np.hypot(within.mean - within.lower, half), least),
+            upper=np.maximum(mean + np.hypot(within.upper - within.mean, half), least),
+        )
 
 
 def with_interaction(
@@ -134,10 +139,14 @@ def with_interaction(
     raise_faults(DataError, f"{data.name}: interaction", faults)
     signals = np.array([signal(data, signalling, c) for c in data.conditions])
     alone = [without_culture(c, signalling) for c in data.conditions]
+    group = _places(alone)[1]
     answers = {
-        hours: _answers(data, signals, alone, np.flatnonzero(data.hours == hours)) for hours in np.unique(data.hours)
+        float(hours): answer_of(data, signals, group, np.flatnonzero(data.hours == hours))
+        for hours in np.unique(data.hours)
     }
-    freed = data.mean - np.array([(s - 1.0) @ answers[c.hours] for s, c in zip(signals, data.conditions, strict=True)])
+    freed = data.mean - np.array(
+        [(s - 1.0) @ answers[float(c.hours)].slope for s, c in zip(signals, data.conditions, strict=True)]
+    )
     return InteractingModel(fit_law(pooled(data, freed, alone)), signalling, data, answers)
 
 
@@ -182,22 +191,27 @@ def without_culture(condition: Condition, signalling: Signalling) -> Condition:
 
 def pooled(data: Dataset, mean: Float[np.ndarray, "condition gene"], alone: Sequence[Condition]) -> Dataset:
     """The data set of conditions without cultures: means over cultures, weighted by cells."""
-    names = list(dict.fromkeys(alone))
-    row = np.array([names.index(c) for c in alone])
-    weight = (row == np.arange(len(names))[:, None]) * data.n_cells[None].astype(float)
-    total = weight.sum(axis=1)
-    weight /= total[:, None]
+    names, row = _places(alone)
+    total = np.bincount(row, data.n_cells.astype(float))
+    weight = sp.csr_array((data.n_cells / total[row], (row, np.arange(len(row)))))
     media = {m for c in names for m in c.media}
     return replace(
         data,
         conditions=tuple(names),
         mean=weight @ mean,
-        standard_error=np.sqrt(weight**2 @ data.standard_error**2),
+        standard_error=np.sqrt(weight.power(2) @ data.standard_error**2),
         n_cells=total.astype(data.n_cells.dtype),
-        halves=None if data.halves is None else weight @ data.halves,
+        halves=None if data.halves is None else np.stack([weight @ half for half in data.halves]),
         cells=None if data.cells is None else replace(data.cells, condition=row[data.cells.condition]),
         system=replace(data.system, media=tuple(m for m in data.system.media if m in media)),
     )
+
+
+def _places(alone: Sequence[Condition]) -> tuple[list[Condition], np.ndarray]:
+    """Conditions without repetition, and the place of each there."""
+    places: dict[Condition, int] = {}
+    row = np.array([places.setdefault(c, len(places)) for c in alone])
+    return list(places), row
 
 
 def _level(
@@ -210,43 +224,21 @@ def _level(
 ) -> float:
     """Working product of a gene in the cells of a perturbation, over that in unedited ones: their expression, less what an edit takes from the product."""
     column = data.genes.index(gene)
-    rows = np.flatnonzero([p == who for p in data.perturbations])
-    if len(rows):
-        gap = np.abs(data.hours[rows] - hours)
-        rows = rows[gap == gap.min()]
-        level = float(np.average(data.state[rows, column], weights=data.n_cells[rows]))
+    rows = data.rows_by_perturbation.get(who)
+    if rows is not None:
+        rows = data.nearest(rows, hours)
+        level = _mean_state(data, rows, column)
         edits = data.conditions[rows[0]].edits
     elif own is not None:
         level = float(own[column])
     else:
         level = 1.0
-    gap = np.where(data.is_control, np.abs(data.hours - hours), np.inf)
-    control = gap == gap.min()
-    reference = float(np.average(data.state[control, column], weights=data.n_cells[control]))
+    control = data.nearest(data.rows_by_perturbation[CONTROL], hours)
+    reference = _mean_state(data, control, column)
     works = np.prod([1.0 - e.efficacy for e in edits if e.gene == gene and e.kind in ("knockout", "drug")])
     return float(works) * level / max(reference, _LEAST_LEVEL)
 
 
-def _answers(data: Dataset, signals: np.ndarray, alone: Sequence[Condition], rows: np.ndarray) -> np.ndarray:
-    """What a unit of each signal adds to each gene at one time, from contrasts between cultures of one edit."""
-    group = np.unique([list(dict.fromkeys(alone)).index(alone[r]) for r in rows], return_inverse=True)[1]
-    weight = data.n_cells[rows].astype(float)
-    total = np.bincount(group, weight)
-
-    def centred(values: np.ndarray) -> np.ndarray:
-        mean = np.array([np.bincount(group, weight * v) / total for v in values.T]).T
-        return values - mean[group]
-
-    x, y = centred(signals[rows]), centred(data.mean[rows])
-    told = np.ptp(x, axis=0) >= _ENOUGH
-    found = np.zeros((signals.shape[1], len(data.genes)))
-    left = len(rows) - len(total) - int(told.sum())
-    if not told.any() or left < 1:
-        return found
-    gram = (x[:, told] * weight[:, None]).T @ x[:, told]
-    slope = np.linalg.lstsq(gram, (x[:, told] * weight[:, None]).T @ y, rcond=1e-6)[0]
-    residual = (weight[:, None] * (y - x[:, told] @ slope) ** 2).sum(axis=0) / left
-    ratio = np.einsum("kg,kl,lg->g", slope, gram, slope) / told.sum() / np.maximum(residual, 1e-12)
-    answering = false_discovery_control(f.sf(ratio, int(told.sum()), left)) <= _FALSE_DISCOVERIES
-    found[told] = slope * answering * np.maximum(0.0, 1.0 - 1.0 / np.maximum(ratio, 1e-12))
-    return found
+def _mean_state(data: Dataset, rows: np.ndarray, column: int) -> float:
+    state = np.maximum(data.scale.to_state(data.mean[rows, column]), 0.0)
+    return float(np.average(state, weights=data.n_cells[rows]))

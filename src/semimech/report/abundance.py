@@ -65,6 +65,8 @@ def _result(screen: AbundanceScreen) -> Section:
             f"{_number(founders['founders'].min())} to {_number(founders['founders'].max())} effective founders, told from {n_neutral} neutral guides.",
         ),
     ]
+    if left_out := screen.left_out_in_words():
+        points.append(("Left out", f"{left_out}."))
     excess = founders[founders["spread_p"] < 0.05]["sample"]
     if len(excess):
         points.append(

@@ -41,7 +41,7 @@ def co_culture(
 ) -> tuple[World, ScreenDesign]:
     """A knockout screen in co-cultures of unedited cells with cells that lack a ligand, at several ratios.
 
-    The concentration of the ligand in a culture is the mean of its expression over all cells there (mean field). Cells that have the receptor answer: of the genes that regulate none, three in ten are switched on by ligand and receptor
+    The concentration of the ligand in a culture is the mean of its expression over all cells there (mean field). Cells that have the receptor answer: of the genes that regulate none, as many as three in ten of all are switched on by ligand and receptor
     together. A culture is a medium, ``LIG-null 30%``; the maintenance medium is the culture of unedited cells. Edited cells are few in each, and change no concentration.
 
     Parameters
@@ -66,11 +66,12 @@ def co_culture(
     Raises
     ------
     ValueError
-        If there are fewer than two edits, more than genes, or pairs.
+        If there are fewer than two edits, more than regulators can be beside the genes that answer, or pairs.
     """
-    if not 2 <= n_edits <= n_genes or n_doubles:
+    most = n_genes + 1 - int(_SHARE * (n_genes + 1)) - 3
+    if not 2 <= n_edits <= most or n_doubles:
         raise ValueError(
-            f"n_edits must lie between 2 and n_genes = {n_genes} and n_doubles be 0, got {n_edits} and {n_doubles}"
+            f"n_edits must lie between 2 and {most} for n_genes = {n_genes}, of which three in ten answer, and n_doubles be 0, got {n_edits} and {n_doubles}"
         )
     world_key, edit_key, site_key = jax.random.split(key, 3)
     recipe = WorldRecipe(

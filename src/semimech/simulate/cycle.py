@@ -57,7 +57,7 @@ def cycling_cells(
     days
         Days of harvest.
     cells, control_cells
-        Cells per edited condition, and per day of unedited ones.
+        Cells per edited condition, and per day of unedited ones, on average: each of so many per phase is kept with the share of its phase.
     arrest
         Size of the shift of an edit that arrests; 0 for edits that leave phases alone.
     key
@@ -102,8 +102,7 @@ def cycling_cells(
     chance = np.array(
         [share[p][PHASES.index(m)] for p, m in zip(screen.obs["perturbation"], screen.obs["medium"], strict=True)]
     )
-    most = np.array([share[p].max() for p in screen.obs["perturbation"]])
-    kept = screen[rng.random(len(chance)) < chance / most].copy()
+    kept = screen[rng.random(len(chance)) < chance].copy()
     kept.obs = kept.obs.rename(columns={"medium": "phase"})
     truth = true_values(world, design.conditions, measurement=design.measurement, n_cells=96, key=truth_key)
     table = screen.uns["truth"]["conditions"].reset_index(drop=True)
