@@ -72,11 +72,23 @@ def test_an_audit_names_effects_that_cannot_be_told_and_exits_with_1(cells, tmp_
     assert (tmp_path / "audit" / "audit.png").exists()
 
 
-def test_a_sound_design_exits_with_0(screen_file):
-    done = call("design", "audit", screen_file)
+def test_a_sound_design_exits_with_0_and_says_what_guides_do(screen_file, cells, tmp_path):
+    done = call("design", "audit", screen_file, "--out", tmp_path / "audit")
     assert done.code == 0, done.err
     assert "not estimable" not in done.out
-    assert "variance of a typical gene" in done.err
+    assert "variance of a typical gene" in done.err and "variance between guides" in done.err
+    guides = cells.obs.groupby("perturbation", observed=True)["guide"].nunique()
+    printed = pd.read_csv(io.StringIO(done.out), sep="\t").set_index("effect")
+    edit = next(name for name in guides.index if name != "control")
+    assert (printed[printed.index.str.startswith(f"{edit} ")]["guides"] == guides[edit]).all()
+    assert "guide_lower" in pd.read_csv(tmp_path / "audit" / "components.tsv", sep="\t")
+
+
+def test_guides_raise_the_standard_error_of_a_plan(tmp_path):
+    done = call(*PLAN, "--guide-sd", 0.3, "--guides-per-edit", 3, "--out", tmp_path / "plan")
+    assert done.code == 0 and "guides alone 0.1732" in done.err
+    summary = tomllib.loads((tmp_path / "plan" / "design.toml").read_text())
+    assert summary["standard_error"] == pytest.approx(np.sqrt((1 / 50 + 1 / 150) / 3 + 0.03))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from semimech.design.curves import learning_curves
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
-from semimech.design.guides import guide_component, guide_components
+from semimech.design.guides import audit_guides, guide_component, guide_components, typical_guide_variance
 from semimech.design.harvest import Response, best_harvest, half_life_harvests, harvest_table, harvest_window
 from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
@@ -61,6 +61,7 @@ __all__ = [
     "as_experiments",
     "assign_blocks",
     "audit",
+    "audit_guides",
     "best_harvest",
     "choose",
     "choose_for_goal",
@@ -91,6 +92,7 @@ __all__ = [
     "saving",
     "shortlist_pairs",
     "single_guide_share",
+    "typical_guide_variance",
     "variance_components",
     "wanted_standard_error",
 ]

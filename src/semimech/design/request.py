@@ -45,6 +45,10 @@ class Request:
         Fewest cells of an edit in a batch where it stands.
     usable_share
         Share of cells that can be used, with one known guide each.
+    guide
+        Variance between guides of one edit, for instance from `semimech.design.guide_components`; 0 if guides are alike.
+    guides_per_edit
+        Guides of each edit, of as many cells each.
 
     Raises
     ------
@@ -64,6 +68,8 @@ class Request:
     edits_per_batch: int | None = None
     min_cells: int = 1
     usable_share: float = 1.0
+    guide: float = 0.0
+    guides_per_edit: int = 1
 
     def __post_init__(self) -> None:
         faults = []
@@ -86,15 +92,20 @@ class Request:
             faults.append("a batch must take a finite number of at least 2 cells: one edited, one control")
         if self.standard_error is not None and self.budget is not None:
             faults.append("a standard error and a budget are both given: leave one of them out")
-        for name in ("standard_error", "budget", "edited_cell", "edits_per_batch", "min_cells"):
+        for name in ("standard_error", "budget", "edited_cell", "edits_per_batch", "min_cells", "guides_per_edit"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 faults.append(f"{name} must be above 0, got {value:g}")
-        for name in ("cost_per_cell", "cost_per_batch"):
+        for name in ("cost_per_cell", "cost_per_batch", "guide"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 faults.append(f"{name} must be 0 or more, got {getattr(self, name):g}")
         if not 0 < self.usable_share <= 1:
             faults.append(f"usable_share must be above 0 and at most 1, got {self.usable_share:g}")
+        if self.standard_error and self.guides_per_edit > 0 and self.standard_error**2 <= self.guide_variance * (1 + 1e-9):
+            faults.append(
+                f"no number of cells gives a standard error of {self.standard_error:g}: {self.guides_per_edit} guides of each edit alone give "
+                f"{self.guide_variance**0.5:.4g}; take {int(self.guide / self.standard_error**2 * (1 + 1e-9)) + 1} or more guides of each edit"
+            )
         if np.ndim(self.components.cell):
             faults.append("give one variance of control cells in components, and that of edited cells as edited_cell")
         raise_faults(ConfigError, "Request for a design", faults)
@@ -109,6 +120,11 @@ class Request:
     def edited_variance(self) -> float:
         """Variance of edited cells."""
         return float(self.components.cell) if self.edited_cell is None else self.edited_cell
+
+    @property
+    def guide_variance(self) -> float:
+        """What guides put into the variance of every effect, whatever its cells."""
+        return self.guide / self.guides_per_edit
 
     def of_rows(self) -> Components:
         """Variances for a layout of controls and then the edits."""
