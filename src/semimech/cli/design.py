@@ -78,7 +78,7 @@ def allocate(
         fold = float(np.exp(response.log_change(np.array([best]))[0]))
     elif fold_change is not None:
         standard_error = _error_for(fold_change, standard_error, power, alpha)
-    known, edited = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold)
+    known, edited, bend = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold)
     found = allocate(
         Request(
             edits=_names(edits),
@@ -86,6 +86,7 @@ def allocate(
             capacity=capacity[0] if len(capacity) == 1 else tuple(capacity),
             components=known,
             edited_cell=edited,
+            edited_curvature=bend,
             standard_error=standard_error,
             budget=budget,
             cost_per_cell=cost_per_cell,
@@ -190,15 +191,18 @@ def _tell_harvests(
 
 def _components(
     cell_sd: float, batch_sd: float, interaction_sd: float, mean_count: float | None, dispersion: float, fold: float
-) -> tuple[Components, float | None]:
-    """Variances of controls, and that of edited cells where the change of a count makes it another."""
-    from semimech.design import Components, log_count_variance
+) -> tuple[Components, float | None, float | None]:
+    """Variances of controls, and variance and curvature of edited cells where the change of a count makes them others."""
+    from semimech.design import Components, log_count_curvature, log_count_variance
 
-    cell, edited = cell_sd**2, None
-    if mean_count is not None:
-        cell = log_count_variance(mean_count, dispersion=dispersion)
-        edited = log_count_variance(mean_count * fold, dispersion=dispersion)
-    return Components(cell=cell, batch=batch_sd**2, interaction=interaction_sd**2), edited
+    shared = {"batch": batch_sd**2, "interaction": interaction_sd**2}
+    if mean_count is None:
+        return Components(cell=cell_sd**2, **shared), None, None
+    (cell, curvature), (edited, bend) = (
+        (log_count_variance(mean, dispersion=dispersion), log_count_curvature(mean, dispersion=dispersion))
+        for mean in (mean_count, mean_count * fold)
+    )
+    return Components(cell=cell, curvature=curvature, **shared), edited, bend
 
 
 def _names(edits: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
 from semimech.design.own_world import OwnWorld, Screening
 from semimech.design.pool import Pool, make_pool
-from semimech.design.power import log_count_variance, single_guide_share, wanted_standard_error
+from semimech.design.power import log_count_curvature, log_count_variance, single_guide_share, wanted_standard_error
 from semimech.design.prices import Limits, Prices
 from semimech.design.purchases import Costs, Purchase, purchases
 from semimech.design.request import Request
@@ -82,6 +82,7 @@ __all__ = [
     "layout_of",
     "learning_curves",
     "levers",
+    "log_count_curvature",
     "log_count_variance",
     "make_goal",
     "make_pool",

@@ -61,7 +61,7 @@ class Allocation:
         """By what share whole cells and edits raise the worst variance of cells above that of as many shared out perfectly."""
         edits = (self.layout.cells[1:] > 0).sum(axis=0)
         yields = _yields(self.request, edits, self.layout.cells.sum(axis=0).astype(float))
-        return float(self.of_cells.within.max() * yields.information(yields.capacity) - 1)
+        return self._worst * yields.information(yields.capacity) - 1
 
     @property
     def cost(self) -> float:
@@ -78,7 +78,13 @@ class Allocation:
         known = self.request
         with np.errstate(divide="ignore"):
             pair = (known.edited_variance + float(known.components.cell)) / equal[1:] + 2 * known.components.interaction
-        return float((1 / (1 / pair).sum(axis=1)).max() / self.of_cells.within.max())
+        return float((1 / (1 / pair).sum(axis=1)).max()) / self._worst
+
+    @cached_property
+    def _worst(self) -> float:
+        """Worst variance of cells without the curvature of few counts, which the programme does not know."""
+        known = replace(self.request.of_rows(), curvature=0.0)
+        return float(effect_variance(self.layout, known).within.max())
 
     @property
     def table(self) -> pd.DataFrame:

@@ -193,7 +193,7 @@ def audit_guides(
     cells = cells[found.layout.edited]
     with np.errstate(invalid="ignore"):
         share = cells / cells.sum(axis=1, keepdims=True)
-    place = found.effects.columns.get_loc("verdict")
+    place = list(found.effects.columns).index("verdict")
     effects = found.effects.copy()
     effects.insert(place, "se_guides", np.sqrt(between * (share**2).sum(axis=1)))
     effects.insert(place, "guides", (cells > 0).sum(axis=1))

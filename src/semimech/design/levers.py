@@ -177,12 +177,19 @@ def _terms(train: Dataset, config: FitConfig) -> Iterator[tuple[str, FitConfig]]
 def _by_subsamples(
     bench: _Bench, train: Dataset, purchase: Purchase, now: _Errors, measured: np.ndarray, rng: np.random.Generator
 ) -> _Errors | None:
-    """Fall of the error that the learning curve foretells, of each held-out condition; none where data cannot be halved."""
+    """Fall of the error that the learning curve foretells, of each held-out condition; none where data cannot be halved.
+
+    A half counts at the times that it holds (and at those that no training data have): what one more harvest buys is news of the times
+    that are asked for from another, not the loss of a time altogether.
+    """
     halves = list(_halved(train, purchase.lever, rng))
     if not halves:
         return None
-    errors = [bench.errors(bench.fit(half, f"half of the {purchase.lever}"), measured) for half in halves]
-    return (np.mean(errors, axis=0) - now) * (1 - 1 / purchase.growth)
+    lost = np.array([bench.errors(bench.fit(half, f"half of the {purchase.lever}"), measured) - now for half in halves])
+    hours = bench.dataset.hours[bench.split.test]
+    at_new = ~np.isin(hours, train.hours[~train.is_control])
+    counts = np.array([at_new | np.isin(hours, half.hours[~half.is_control]) for half in halves])
+    return np.where(counts, lost, 0.0).sum(axis=0) / np.maximum(counts.sum(axis=0), 1) * (1 - 1 / purchase.growth)
 
 
 def _halved(train: Dataset, lever: str, rng: np.random.Generator) -> Iterator[Dataset]:

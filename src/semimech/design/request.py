@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,8 @@ class Request:
         Variances of one gene; `cell` is that of controls.
     edited_cell
         Variance of edited cells; that of controls if not given.
+    edited_curvature
+        Curvature of edited cells, see `Components`; that of controls if not given.
     standard_error
         Standard error that every effect shall reach, at the least cost.
     budget
@@ -61,6 +63,7 @@ class Request:
     capacity: float | tuple[float, ...]
     components: Components
     edited_cell: float | None = None
+    edited_curvature: float | None = None
     standard_error: float | None = None
     budget: float | None = None
     cost_per_cell: float = 1.0
@@ -96,18 +99,25 @@ class Request:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 faults.append(f"{name} must be above 0, got {value:g}")
-        for name in ("cost_per_cell", "cost_per_batch", "guide"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                faults.append(f"{name} must be 0 or more, got {getattr(self, name):g}")
+        for name in ("cost_per_cell", "cost_per_batch", "guide", "edited_curvature"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                faults.append(f"{name} must be 0 or more, got {value:g}")
         if not 0 < self.usable_share <= 1:
             faults.append(f"usable_share must be above 0 and at most 1, got {self.usable_share:g}")
-        if self.standard_error and self.guides_per_edit > 0 and self.standard_error**2 <= self.guide_variance * (1 + 1e-9):
+        if (
+            self.standard_error
+            and self.guides_per_edit > 0
+            and self.standard_error**2 <= self.guide_variance * (1 + 1e-9)
+        ):
             faults.append(
                 f"no number of cells gives a standard error of {self.standard_error:g}: {self.guides_per_edit} guides of each edit alone give "
                 f"{self.guide_variance**0.5:.4g}; take {int(self.guide / self.standard_error**2 * (1 + 1e-9)) + 1} or more guides of each edit"
             )
-        if np.ndim(self.components.cell):
-            faults.append("give one variance of control cells in components, and that of edited cells as edited_cell")
+        if np.ndim(self.components.cell) or np.ndim(self.components.curvature):
+            faults.append(
+                "give one variance and curvature of control cells in components, and those of edited cells as edited_cell and edited_curvature"
+            )
         raise_faults(ConfigError, "Request for a design", faults)
 
     @property
@@ -128,6 +138,11 @@ class Request:
 
     def of_rows(self) -> Components:
         """Variances for a layout of controls and then the edits."""
-        cell = np.full(len(self.edits) + 1, self.edited_variance)
-        cell[0] = float(self.components.cell)
-        return Components(cell=cell, batch=self.components.batch, interaction=self.components.interaction)
+        known = self.components
+        bend = known.curvature if self.edited_curvature is None else self.edited_curvature
+        rest = np.ones(len(self.edits))
+        return replace(
+            known,
+            cell=np.append(known.cell, self.edited_variance * rest),
+            curvature=np.append(known.curvature, bend * rest),
+        )
