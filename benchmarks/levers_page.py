@@ -86,8 +86,8 @@ def page(table: pd.DataFrame, config: FitConfig) -> str:
         f"- Date {time.strftime('%Y-%m-%d')}; {platform.machine()}, one core of 2 shared with other work, {table.groupby('world')['seconds'].first().sum() / 60:.0f} min"
         f" ({table.groupby('world')['seconds_foretold'].first().median():.0f} s for the levers of a world, median; the rest is buying them).",
         f"- Command: `python -m benchmarks.levers --worlds {n_worlds} --first {first} --cache FOLDER`; the seed of a world is its number.",
-        f"- {n_worlds} worlds of 24 genes; 6 knockouts held out, 5, 8 or 12 to train on, 10 to 80 cells each at two or three times, 30 to 300 controls a day, by chance, so that different things are scarce.",
-        f"  The budget is half of the edited cells again, and all levers cost the same. Fits: {config.n_members} members, {config.n_steps} steps. Each lever is bought {n_repeats} times over.",
+        f"- {n_worlds} worlds of 24 genes; 6 knockouts held out, 5, 8 or 12 to train on, 8 to 64 cells each at two or three times, 15 to 150 controls a day, by chance, so that different things are scarce.",
+        f"  The budget is twice the edited cells that there are, and all levers cost the same. Fits: {config.n_members} members, {config.n_steps} steps, one sparsity, no borrowing. Each lever is bought {n_repeats} times over.",
         "- Definitions, settled before any world was scored: see the head of `benchmarks/levers.py`.",
         "",
         f"**The ranking agrees in {int(says['agrees'].sum())} of {len(says)} worlds** in which levers can be told apart ({_percent(says['agrees'])}; wanted: 80 %); "
