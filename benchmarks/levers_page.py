@@ -16,7 +16,7 @@ from semimech.fit import FitConfig
 AGREES, LEVEL = 0.75, 0.05
 SAME = "same order in all worlds"
 FORETOLD = {
-    "fall": "`fall`, the mean of both",
+    "fall": "`fall`: `fall_world` of cells, controls, times and a network, `fall_data` of edits and terms",
     "fall_data": "`fall_data` alone",
     "fall_world": "`fall_world` alone",
     SAME: "the same order in all worlds: what levers delivered in the other worlds",

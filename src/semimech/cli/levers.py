@@ -30,7 +30,7 @@ def levers(
     cost_per_edit: Annotated[float, typer.Option(help="Cost of one more edit beside its cells.")] = 0.0,
     cost_of_prior: Annotated[float, typer.Option(help="Cost of a prior network.")] = 0.0,
     cost_of_term: Annotated[float, typer.Option(help="Cost of one more term of the law.")] = 0.0,
-    worlds: Annotated[int, typer.Option(min=1, help="Screens simulated in the model's own world.")] = 2,
+    worlds: Annotated[int, typer.Option(min=1, help="Screens simulated in the model's own world.")] = 6,
     out: Annotated[
         Path | None, typer.Option("--out", file_okay=False, help="Folder for levers.tsv and levers.png.")
     ] = None,
