@@ -181,7 +181,7 @@ def one_world(number: int, config: FitConfig = SETTINGS, repeats: int = REPEATS)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=30)
-    parser.add_argument("--first", type=int, default=0, help="number of the first world")
+    parser.add_argument("--first", type=int, default=200, help="number of the first world")
     parser.add_argument("--minutes", type=float, default=1e9, help="no new world is begun after that")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -70,6 +70,12 @@ def allocate(
     """Allocate cells to edits, controls and batches, for a standard error, a power, a budget or the room there is."""
     from semimech.design import FORMULA, Request, allocate, single_guide_share
 
+    faults = []
+    if not guide_sd >= 0:
+        faults.append(f"--guide-sd must be 0 or more, got {guide_sd:g}")
+    if guides_per_edit != 1 and guide_sd == 0:
+        faults.append("--guides-per-edit needs --guide-sd: guides that are alike change nothing")
+    raise_faults(ConfigError, "semimech design allocate", faults)
     response = _response(fold_change, harvest or [], half_life, turnover, loss)
     fold = fold_change or 1.0
     if response is not None:
@@ -119,7 +125,7 @@ def allocate(
     typer.echo(
         f"standard error {found.standard_error:.4g} (least squares {summary['standard_error_gls']:.4g}; "
         f"guides alone {summary['standard_error_of_guides']:.4g}), cost {found.cost:,.6g}\n"
-        f"whole cells cost {100 * found.rounding_loss:.2g} % of variance; equal shares would have "
+        f"whole cells cost {100 * found.rounding_loss:.2g} % of the variance that cells make; equal shares would have "
         f"{found.versus_equal:.3g} times the variance\n{FORMULA}",
         err=True,
     )

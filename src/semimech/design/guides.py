@@ -187,14 +187,14 @@ def audit_guides(
     Audit
         With columns ``guides``, those known of the condition's cells, and ``se_guides``, NaN where none is.
     """
-    known = guide >= 0
-    cells = np.zeros((len(found.layout.conditions), int(guide.max(initial=0)) + 1))
-    np.add.at(cells, (row[known], guide[known]), 1.0)
-    cells = cells[found.layout.edited]
+    known, n_rows = guide >= 0, len(found.layout.conditions)
+    pairs, cells = np.unique(np.stack([row[known], guide[known]]), axis=1, return_counts=True)
+    count, total, square = (np.bincount(pairs[0], cells**power, minlength=n_rows) for power in (0.0, 1.0, 2.0))
+    edited = found.layout.edited
     with np.errstate(invalid="ignore"):
-        share = cells / cells.sum(axis=1, keepdims=True)
+        concentration = square[edited] / total[edited] ** 2
     place = list(found.effects.columns).index("verdict")
     effects = found.effects.copy()
-    effects.insert(place, "se_guides", np.sqrt(between * (share**2).sum(axis=1)))
-    effects.insert(place, "guides", (cells > 0).sum(axis=1))
+    effects.insert(place, "se_guides", np.sqrt(between * concentration))
+    effects.insert(place, "guides", count[edited].astype(int))
     return replace(found, effects=effects)

@@ -49,7 +49,7 @@ class Levers:
     table
         One row per lever, best first: ``lever``, ``buys`` in words, ``cost``; ``fall_data`` and ``fall_world``, the expected fall of the mean squared error on
         held-out conditions (genes that are not edited, square of the observed scale), NaN where one cannot say; ``fall``, the one that is believed, with the interval
-        ``lower`` to ``upper`` from a bootstrap over edits; ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing.
+        ``lower`` to ``upper`` from a bootstrap over edits (too narrow: it knows no draw of screens); ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing.
         What costs nothing and surely helps stands first.
     error
         Mean squared error on held-out conditions as it is, noise of their measurement included.

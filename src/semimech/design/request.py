@@ -105,6 +105,8 @@ class Request:
                 faults.append(f"{name} must be 0 or more, got {value:g}")
         if not 0 < self.usable_share <= 1:
             faults.append(f"usable_share must be above 0 and at most 1, got {self.usable_share:g}")
+        if self.guides_per_edit != int(self.guides_per_edit):
+            faults.append(f"guides_per_edit must be a whole number, got {self.guides_per_edit:g}")
         if (
             self.standard_error
             and self.guides_per_edit > 0
