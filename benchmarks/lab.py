@@ -83,13 +83,28 @@ def measure(
     shift -= shift.mean(axis=0)  # their mean level is shared by all conditions: no error of a prediction
     shared = interaction_sd * rng.standard_normal((len(cells), N_BATCHES, mean.shape[1]))
     error = CELL_SD * rng.standard_normal((len(condition), mean.shape[1]))
-    values = sp.csr_matrix(mean[condition] + shift[batch] + shared[condition, batch] + error)
+    values = mean[condition] + shift[batch] + shared[condition, batch] + error
+    return pooled(genes, conditions, values, condition=condition, batch=batch, rng=rng, name=name)
+
+
+def pooled(
+    genes: Sequence[str],
+    conditions: Sequence[Condition],
+    cells: np.ndarray,
+    *,
+    condition: np.ndarray,
+    batch: np.ndarray,
+    rng: np.random.Generator,
+    name: str,
+) -> Dataset:
+    """Pool cells (cell by gene) as data are pooled that are read; every condition has some."""
+    values = sp.csr_matrix(cells)
     is_control = np.array([c.is_control for c in conditions])[condition]
     effect = estimate_batch_effect(
         values[is_control], batch=batch[is_control], stratum=np.zeros(is_control.sum(), int), n_batches=N_BATCHES
     )
     moments = condition_moments(
-        values, condition=condition, batch=batch, effect=effect, n_conditions=len(cells), rng=rng
+        values, condition=condition, batch=batch, effect=effect, n_conditions=len(conditions), rng=rng
     )
     return Dataset(
         genes=tuple(genes),

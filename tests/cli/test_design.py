@@ -45,7 +45,9 @@ def test_a_fold_change_in_counts_is_found_with_the_power_that_was_asked(tmp_path
                 rate = mean * rng.gamma(2.0, 0.5, size=cells.loc[condition, batch])
                 counts.append(rng.poisson(rate).sum())
             log = np.log(counts[1] / cells.loc["GATA1", batch]) - np.log(counts[0] / cells.loc["control", batch])
-            var = (1 / 0.2 + 0.5) / cells.loc["GATA1", batch] + (1 / 0.4 + 0.5) / cells.loc["control", batch]
+            groups = ((0.2, cells.loc["GATA1", batch]), (0.4, cells.loc["control", batch]))
+            # to second order: the first alone is too small for so few counts, and a test with it finds more than it may
+            var = sum((1 / m + 0.5) / n + (1 / m + 0.5) * (3 / m + 0.5) / 2 / n**2 for m, n in groups)
             weighted, precision = weighted + log / var, precision + 1 / var
         found.append(abs(weighted / precision) * np.sqrt(precision) > 1.96)
     assert np.mean(found) == pytest.approx(0.9, abs=0.03)
@@ -72,11 +74,36 @@ def test_an_audit_names_effects_that_cannot_be_told_and_exits_with_1(cells, tmp_
     assert (tmp_path / "audit" / "audit.png").exists()
 
 
-def test_a_sound_design_exits_with_0(screen_file):
-    done = call("design", "audit", screen_file)
+def test_a_sound_design_exits_with_0_and_says_what_guides_do(screen_file, cells, tmp_path):
+    done = call("design", "audit", screen_file, "--out", tmp_path / "audit")
     assert done.code == 0, done.err
     assert "not estimable" not in done.out
-    assert "variance of a typical gene" in done.err
+    assert "variance of a typical gene" in done.err and "variance between guides" in done.err
+    guides = cells.obs.groupby("perturbation", observed=True)["guide"].nunique()
+    printed = pd.read_csv(io.StringIO(done.out), sep="\t").set_index("effect")
+    edit = next(name for name in guides.index if name != "control")
+    assert (printed[printed.index.str.startswith(f"{edit} ")]["guides"] == guides[edit]).all()
+    assert "guide_lower" in pd.read_csv(tmp_path / "audit" / "components.tsv", sep="\t")
+
+
+def test_without_guides_an_audit_has_the_same_columns_and_leaves_them_empty(screen_file, cells, tmp_path):
+    bare = cells.copy()
+    del bare.obs["guide"]
+    bare.write_h5ad(tmp_path / "bare.h5ad")
+    assert call("design", "audit", screen_file, "--out", tmp_path / "known").code == 0
+    done = call("design", "audit", tmp_path / "bare.h5ad", "--out", tmp_path / "bare")
+    assert done.code == 0 and "no guide is known" in done.err
+    for name, column in (("audit", "se_guides"), ("components", "guide_upper")):
+        known, unknown = (pd.read_csv(tmp_path / kind / f"{name}.tsv", sep="\t") for kind in ("known", "bare"))
+        assert list(known.columns) == list(unknown.columns)
+        assert known[column].notna().any() and unknown[column].isna().all()
+
+
+def test_guides_raise_the_standard_error_of_a_plan(tmp_path):
+    done = call(*PLAN, "--guide-sd", 0.3, "--guides-per-edit", 3, "--out", tmp_path / "plan")
+    assert done.code == 0 and "guides alone 0.1732" in done.err
+    summary = tomllib.loads((tmp_path / "plan" / "design.toml").read_text())
+    assert summary["standard_error"] == pytest.approx(np.sqrt((1 / 50 + 1 / 150) / 3 + 0.03))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +115,8 @@ def test_a_sound_design_exits_with_0(screen_file):
         (("--standard-error", "0.001"), "cannot be reached"),
         (("--capacity", "40"), "one for each batch"),
         (("--moi", "0"), "above 0"),
+        (("--guide-sd", "-0.3"), "0 or more"),
+        (("--guides-per-edit", "3"), "needs --guide-sd"),
     ],
 )
 def test_what_cannot_be_planned_is_an_error_in_words_and_nothing_is_written(extra, said, tmp_path):

@@ -9,6 +9,7 @@ from small_screens import screen
 
 from semimech._errors import DataError
 from semimech.data import dataset_from_anndata, matched_minibatches
+from semimech.design import Components, Request, allocate
 
 
 def draw(data, *, n_steps=3, n_conditions=2, n_cells=7, n_controls=5, seed=0):
@@ -54,6 +55,13 @@ def test_controls_stand_in_the_batch_shares_of_the_cells_so_that_a_batch_effect_
             data.cells.batch[minibatch.controls]
         ].mean(1)
         np.testing.assert_allclose(difference, 0, atol=1e-12)
+
+
+def test_controls_that_are_not_asked_for_are_the_share_that_a_design_gives_an_edit_with_controls_of_its_own():
+    data = dataset_from_anndata(screen(batches=("b1", "b2"), n=30))
+    planned = allocate(Request(edits=("A",), n_batches=1, capacity=24.0, components=Components(cell=1.0))).layout.cells
+    for minibatch in draw(data, n_cells=int(planned[1, 0]), n_controls=None):
+        assert minibatch.controls.shape[1] == planned[0, 0]
 
 
 def test_controls_of_a_changed_medium_are_matched_by_medium_and_time():

@@ -148,6 +148,18 @@ def test_every_edit_stands_somewhere_and_no_batch_takes_more_than_it_holds(n_edi
         assert np.ptp(stands.sum(axis=1)) <= 1
 
 
+def test_guides_put_into_every_effect_what_no_number_of_cells_takes_off():
+    plain = allocate(request(9, 3, 600.0))
+    found = allocate(request(9, 3, 600.0, guide=0.04, guides_per_edit=4))
+    assert (found.layout.cells == plain.layout.cells).all()
+    assert found.standard_error**2 == pytest.approx(plain.standard_error**2 + 0.01)
+    wanted = allocate(request(9, 3, 6000.0, guide=0.04, guides_per_edit=4, standard_error=0.15))
+    assert wanted.standard_error <= 0.15 and wanted.of_cells.within.max() == pytest.approx(0.15**2 - 0.01, rel=0.02)
+    with pytest.raises(ConfigError, match="take 5 or more guides of each edit"):
+        request(9, 3, 1e9, guide=0.04, guides_per_edit=4, standard_error=0.1)
+    assert allocate(request(9, 3, 6000.0, guide=0.04, guides_per_edit=5, standard_error=0.1)).standard_error <= 0.1
+
+
 def test_unusable_cells_are_paid_for_but_do_not_count():
     whole = allocate(request(9, 2, 1000.0))
     half = allocate(request(9, 2, 2000.0, usable_share=0.5))

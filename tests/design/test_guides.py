@@ -7,7 +7,17 @@ import pytest
 from semimech import ConfigError, DataError
 from semimech.data import Keys
 from semimech.data.screen import read_screen
-from semimech.design import guide_component, guide_components, pool_groups
+from semimech.design import (
+    Components,
+    Layout,
+    audit,
+    audit_guides,
+    estimate_effects,
+    guide_component,
+    guide_components,
+    pool_groups,
+    typical_guide_variance,
+)
 from semimech.experiment import Edit
 from semimech.simulate import ScreenDesign, WorldRecipe, random_world, screen_experiments, simulate_screen
 
@@ -78,6 +88,35 @@ def test_intervals_cover_where_the_same_guides_stand_at_three_harvests(harvests_
     assert found["guide"].mean() == pytest.approx(guide, rel=0.04)
     inside = ((found["guide_lower"] <= guide) & (guide <= found["guide_upper"])).mean()
     assert 0.86 <= inside <= 0.94 if harvests_agree else inside > 0.94
+
+
+@pytest.mark.parametrize("guide", [0.0, 0.05])
+def test_the_typical_gene_has_the_variance_between_guides_that_all_genes_have_even_if_there_is_none(guide):
+    rng, of_guide = np.random.default_rng(6), np.repeat(np.arange(20), 3)
+    groups, *_ = draw(np.full((60, 2), 20), of_guide, rng, n_genes=400, cell=2.0, guide=guide)
+    found = guide_component(groups, of_guide, names(400))
+    assert typical_guide_variance(found) == pytest.approx(guide, abs=0.003)
+
+
+def test_effects_err_by_their_guides_as_much_as_the_audit_adds():
+    """Edits of three guides alike, and of two of unlike shares; genes stand for repetitions."""
+    rng, n_genes, between, n = np.random.default_rng(7), 4000, 0.3, (20, 20, 20, 45, 15)
+    row, guide = np.repeat([0, 1, 1, 1, 2, 2], (300, *n)), np.repeat([-1, 0, 1, 2, 0, 1], (300, *n))
+    does = np.sqrt(between) * rng.normal(size=(6, n_genes))  # those of one name are others in another edit
+    does[0] = 0.0
+    values = does[np.repeat(np.arange(6), (300, *n))] + rng.normal(size=(len(row), n_genes))
+    layout = Layout(
+        conditions=("control", "a", "b"),
+        batches=("x",),
+        cells=np.array([[300], [60], [60]]),
+        control=np.zeros(3, dtype=int),
+    )
+    variances = Components(cell=1.0)
+    found = audit_guides(audit(layout, variances), row=row, guide=guide, between=between).effects
+    assert found["guides"].to_list() == [3, 2]
+    means = np.stack([values[row == k].mean(axis=0) for k in range(3)])[:, None]
+    told = found["se_within"] ** 2 + found["se_guides"] ** 2
+    assert estimate_effects(means, layout, variances).within.var(axis=1) == pytest.approx(told, rel=0.08)
 
 
 @pytest.fixture(scope="module")

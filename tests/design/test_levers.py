@@ -90,6 +90,22 @@ def test_the_own_world_errs_as_means_of_so_many_cells_do():
     assert np.var(drawn) == pytest.approx(1 / 25, rel=0.05)
 
 
+def test_two_mirrored_screens_of_the_own_world_average_to_its_truth():
+    data, _ = screen(effect_sd=1.0, cell_sd=1.0)
+    world = OwnWorld(model=MeanOfEdits(data), dataset=data)
+    pair = [world.simulate(world.measured, sign=sign, rng=np.random.default_rng(3)).mean for sign in (1.0, -1.0)]
+    assert np.mean(pair, axis=0) == pytest.approx(world.truth(data.conditions))
+    assert not np.isclose(pair[0], pair[1]).any()
+
+
+def test_noise_is_believed_of_the_world_and_edits_of_the_data(stub):
+    data, split = screen(effect_sd=1.0, cell_sd=1.0)
+    table = levers(data, split, CONFIG, n_worlds=2, rng=np.random.default_rng(0)).table.set_index("lever")
+    for lever, column in (("cells", "fall_world"), ("times", "fall_world"), ("edits", "fall_data")):
+        assert table.loc[lever, "fall"] == table.loc[lever, column]
+    assert table.loc["cells", "fall_world"] != table.loc["cells", "fall_data"]
+
+
 def test_edits_help_where_effects_differ_and_cells_help_where_they_are_noisy(stub):
     rng = np.random.default_rng(0)
     differ, split = screen(effect_sd=1.0, cell_sd=0.1)

@@ -123,6 +123,25 @@ def test_errors_that_are_drawn_have_the_variance_of_a_mean():
     assert not drawn.batch.any()
 
 
+@pytest.mark.parametrize("n_cells", [6, 4])
+def test_errors_of_few_cells_in_many_batches_have_the_variance_of_a_mean_too(n_cells):
+    """Six cells in four batches, two of them alone in theirs; four cells, all alone."""
+    rng = np.random.default_rng(2)
+    conditions = [condition("control", 24), *(condition(f"G{i}", 24) for i in range(N_EDITS))]
+    size = np.array([2000, *[n_cells] * N_EDITS])
+    row = np.repeat(np.arange(len(size)), size)
+    batch = np.concatenate([np.arange(n) % N_BATCHES for n in size])
+    values = rng.normal(size=(len(row), N_GENES))
+    data = dataset(
+        conditions,
+        np.array([values[row == k].mean(axis=0) for k in range(len(size))]),
+        standard_error=np.tile(1 / np.sqrt(size)[:, None], N_GENES),
+        cells=Cells(values=sparse.csr_matrix(values), condition=row, batch=batch),
+    )
+    drawn = draw_errors(data, error_variances(data, np.zeros(N_GENES)), np.zeros(N_GENES), rng=rng)
+    assert np.mean(drawn.cells[1:] ** 2) == pytest.approx(1 / n_cells, rel=0.1)
+
+
 def test_a_fit_to_single_cells_or_unknown_noise_is_an_error_that_says_what_to_do():
     data, _ = screen()
     with pytest.raises(ConfigError, match="use likelihood = 'pseudobulk'"):

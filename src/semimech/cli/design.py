@@ -10,16 +10,15 @@ import numpy as np
 import typer
 
 from semimech._errors import ConfigError, raise_faults
-from semimech.cli import options as o
+from semimech.cli.design_audit import audit
 from semimech.cli.levers import levers
+from semimech.cli.write import write_png, write_table, write_toml
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
     from semimech.design import Components, Response
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Plan a screen, judge one, or extend it.")
+app.command()(audit)
 app.command()(levers)
 
 
@@ -42,6 +41,10 @@ def allocate(
     cell_sd: Annotated[float, typer.Option(help="Standard deviation between cells of one condition and batch.")] = 1.0,
     batch_sd: Annotated[float, typer.Option(help="Of batch effects; only least squares feel it.")] = 0.0,
     interaction_sd: Annotated[float, typer.Option(help="Of what cells of one edit in one batch share.")] = 0.0,
+    guide_sd: Annotated[
+        float, typer.Option(help="Between guides of one edit: what no number of cells takes off its effect.")
+    ] = 0.0,
+    guides_per_edit: Annotated[int, typer.Option(help="Guides of each edit, with --guide-sd.")] = 1,
     mean_count: Annotated[
         float | None,
         typer.Option(help="Expected count of the gene in a control cell, instead of --cell-sd (natural log)."),
@@ -67,6 +70,12 @@ def allocate(
     """Allocate cells to edits, controls and batches, for a standard error, a power, a budget or the room there is."""
     from semimech.design import FORMULA, Request, allocate, single_guide_share
 
+    faults = []
+    if not guide_sd >= 0:
+        faults.append(f"--guide-sd must be 0 or more, got {guide_sd:g}")
+    if guides_per_edit != 1 and guide_sd == 0:
+        faults.append("--guides-per-edit needs --guide-sd: guides that are alike change nothing")
+    raise_faults(ConfigError, "semimech design allocate", faults)
     response = _response(fold_change, harvest or [], half_life, turnover, loss)
     fold = fold_change or 1.0
     if response is not None:
@@ -75,7 +84,7 @@ def allocate(
         fold = float(np.exp(response.log_change(np.array([best]))[0]))
     elif fold_change is not None:
         standard_error = _error_for(fold_change, standard_error, power, alpha)
-    known, edited = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold)
+    known, edited, bend = _components(cell_sd, batch_sd, interaction_sd, mean_count, dispersion, fold)
     found = allocate(
         Request(
             edits=_names(edits),
@@ -83,6 +92,7 @@ def allocate(
             capacity=capacity[0] if len(capacity) == 1 else tuple(capacity),
             components=known,
             edited_cell=edited,
+            edited_curvature=bend,
             standard_error=standard_error,
             budget=budget,
             cost_per_cell=cost_per_cell,
@@ -90,11 +100,14 @@ def allocate(
             edits_per_batch=edits_per_batch,
             min_cells=min_cells,
             usable_share=1.0 if moi is None else single_guide_share(moi),
+            guide=guide_sd**2,
+            guides_per_edit=guides_per_edit,
         )
     )
     summary = {
         "standard_error": found.standard_error,
         "standard_error_gls": float(found.variance.gls.max()) ** 0.5,
+        "standard_error_of_guides": found.request.guide_variance**0.5,
         "cost": found.cost,
         "rounding_loss": found.rounding_loss,
         "variance_of_equal_allocation": found.versus_equal,
@@ -103,77 +116,19 @@ def allocate(
     if out is not None:
         from semimech.report.plots import plot_layout
 
-        _write_table(found.table, out / "design.tsv")
-        _write_png(plot_layout(found.layout, title="Allocation"), out / "design.png")
-        _write_toml(summary, out / "design.toml")
+        write_table(found.table, out / "design.tsv")
+        write_png(plot_layout(found.layout, title="Allocation"), out / "design.png")
+        write_toml(summary, out / "design.toml")
     if response is not None:
         _tell_harvests(response, harvest or [], found.standard_error, power, alpha, out)
     found.batches.to_csv(sys.stdout, sep="\t", index=False)
     typer.echo(
-        f"standard error {found.standard_error:.4g} (least squares {summary['standard_error_gls']:.4g}), "
-        f"cost {found.cost:,.6g}\n"
-        f"whole cells cost {100 * found.rounding_loss:.2g} % of variance; equal shares would have "
+        f"standard error {found.standard_error:.4g} (least squares {summary['standard_error_gls']:.4g}; "
+        f"guides alone {summary['standard_error_of_guides']:.4g}), cost {found.cost:,.6g}\n"
+        f"whole cells cost {100 * found.rounding_loss:.2g} % of the variance that cells make; equal shares would have "
         f"{found.versus_equal:.3g} times the variance\n{FORMULA}",
         err=True,
     )
-
-
-@app.command()
-def audit(
-    data: o.Data,
-    perturbation_key: o.PerturbationKey = None,
-    control: o.Control = None,
-    time_key: o.TimeKey = None,
-    time_unit: o.TimeUnit = None,
-    batch_key: o.BatchKey = None,
-    medium_key: o.MediumKey = None,
-    maintenance_medium: o.MaintenanceMedium = None,
-    edit_kind: o.EditKind = "knockout",
-    differentiating: o.Differentiating = False,
-    environment: o.Environment = None,
-    start: o.Start = None,
-    min_cells: o.MinCells = None,
-    experiments: o.Experiments = None,
-    compounds: o.Compounds = None,
-    add: Annotated[int, typer.Option(min=1, help="Controls to add to one batch, to see what they buy.")] = 100,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", file_okay=False, help="Folder for audit.tsv, controls.tsv, components.tsv, audit.png."),
-    ] = None,
-) -> None:
-    """Tell which effects a design can estimate, how inflated they are, and what more controls buy; exit 1 if one cannot."""
-    from semimech import read
-    from semimech.design import audit, estimate_components, gain_of_controls, groups_of
-
-    dataset = read(data, **o.reading_keys(locals()))
-    layout, groups = groups_of(dataset)
-    components = estimate_components(groups, dataset.genes)
-    found = audit(layout, components.typical)
-    gains = gain_of_controls(found, add)
-    if out is not None:
-        from semimech.report.plots import plot_layout
-
-        _write_table(found.effects, out / "audit.tsv")
-        _write_table(gains, out / "controls.tsv")
-        _write_table(components.table, out / "components.tsv")
-        _write_png(plot_layout(layout, title="Cells of the design"), out / "audit.png")
-    found.effects.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
-    typical = components.typical
-    typer.echo(
-        f"variance of a typical gene: cells {typical.cell:.4g}, batches {typical.batch:.4g}, "
-        f"batch × condition {typical.interaction:.4g}",
-        err=True,
-    )
-    verdicts = found.effects["verdict"].value_counts()
-    typer.echo("; ".join(f"{number} {verdict}" for verdict, number in verdicts.items()), err=True)
-    if len(gains):
-        best = gains.iloc[0]
-        typer.echo(
-            f"{add} more of {best['controls']!r} in batch {best['batch']!r}: {best['effects_gained']} effects told within "
-            f"batches only then, the variance of the others falls by {100 * best['saved_within']:.2g} % on average",
-            err=True,
-        )
-    raise typer.Exit(0 if found.is_sound else 1)
 
 
 def _error_for(fold_change: float, standard_error: float | None, power: float, alpha: float) -> float:
@@ -222,7 +177,7 @@ def _tell_harvests(
 
     table = harvest_table(response, sorted(harvest), standard_error=error, alpha=alpha)
     if out is not None:
-        _write_table(table, out / "harvests.tsv")
+        write_table(table, out / "harvests.tsv")
     for row in table.itertuples(index=False):
         typer.echo(
             f"harvest at {row.hours:g} h: {row.share:.0%} of the change, found with power {row.power:.2f}", err=True
@@ -242,15 +197,18 @@ def _tell_harvests(
 
 def _components(
     cell_sd: float, batch_sd: float, interaction_sd: float, mean_count: float | None, dispersion: float, fold: float
-) -> tuple[Components, float | None]:
-    """Variances of controls, and that of edited cells where the change of a count makes it another."""
-    from semimech.design import Components, log_count_variance
+) -> tuple[Components, float | None, float | None]:
+    """Variances of controls, and variance and curvature of edited cells where the change of a count makes them others."""
+    from semimech.design import Components, log_count_curvature, log_count_variance
 
-    cell, edited = cell_sd**2, None
-    if mean_count is not None:
-        cell = log_count_variance(mean_count, dispersion=dispersion)
-        edited = log_count_variance(mean_count * fold, dispersion=dispersion)
-    return Components(cell=cell, batch=batch_sd**2, interaction=interaction_sd**2), edited
+    shared = {"batch": batch_sd**2, "interaction": interaction_sd**2}
+    if mean_count is None:
+        return Components(cell=cell_sd**2, **shared), None, None
+    (cell, curvature), (edited, bend) = (
+        (log_count_variance(mean, dispersion=dispersion), log_count_curvature(mean, dispersion=dispersion))
+        for mean in (mean_count, mean_count * fold)
+    )
+    return Components(cell=cell, curvature=curvature, **shared), edited, bend
 
 
 def _names(edits: str) -> tuple[str, ...]:
@@ -263,26 +221,3 @@ def _names(edits: str) -> tuple[str, ...]:
             f"--edits {edits}: neither a number nor a readable text file with one name per line"
         ) from error
     return tuple(line.strip() for line in lines if line.strip())
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    from semimech._files import replacing
-
-    with replacing(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False)
-
-
-def _write_png(figure: Figure, path: Path) -> None:
-    from semimech._files import replacing
-
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=200)
-
-
-def _write_toml(values: dict[str, object], path: Path) -> None:
-    import tomli_w
-
-    from semimech._files import replacing
-
-    with replacing(path) as temporary:
-        temporary.write_text(tomli_w.dumps(values), encoding="utf-8")

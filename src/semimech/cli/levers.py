@@ -11,6 +11,7 @@ import typer
 from semimech._errors import ConfigError
 from semimech.cli import options as o
 from semimech.cli.display import Display
+from semimech.cli.write import write_png, write_table
 
 
 def levers(
@@ -29,7 +30,7 @@ def levers(
     cost_per_edit: Annotated[float, typer.Option(help="Cost of one more edit beside its cells.")] = 0.0,
     cost_of_prior: Annotated[float, typer.Option(help="Cost of a prior network.")] = 0.0,
     cost_of_term: Annotated[float, typer.Option(help="Cost of one more term of the law.")] = 0.0,
-    worlds: Annotated[int, typer.Option(min=1, help="Screens simulated in the model's own world.")] = 2,
+    worlds: Annotated[int, typer.Option(min=1, help="Screens simulated in the model's own world.")] = 6,
     out: Annotated[
         Path | None, typer.Option("--out", file_okay=False, help="Folder for levers.tsv and levers.png.")
     ] = None,
@@ -38,7 +39,6 @@ def levers(
     import numpy as np
 
     from semimech import pipeline
-    from semimech._files import replacing
     from semimech.data.split import available_splits
     from semimech.design import Costs, levers
     from semimech.fit import FitConfig, read_config
@@ -70,10 +70,8 @@ def levers(
             rng=np.random.default_rng(settings.seed if seed is None else seed),
         )
     if out is not None:
-        with replacing(out / "levers.tsv") as temporary:
-            found.table.to_csv(temporary, sep="\t", index=False)
-        with replacing(out / "levers.png") as temporary:
-            plot_levers(found).savefig(temporary, format="png", dpi=200)
+        write_table(found.table, out / "levers.tsv")
+        write_png(plot_levers(found), out / "levers.png")
     found.table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
     best = found.table.iloc[0]
     typer.echo(

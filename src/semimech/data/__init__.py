@@ -8,7 +8,7 @@ from semimech.data.dataset import Cells, ControlMoments, Dataset
 from semimech.data.guide_counts import GuideAssignment, assign_guides, tally_guides, with_guides
 from semimech.data.joint import joint_splits
 from semimech.data.quality import Examination, check, examine, write_curated
-from semimech.data.read import dataset_from_anndata, read
+from semimech.data.read import dataset_from_anndata, open_screen, pool, read
 from semimech.data.scale import Scale, count_scale, identity_scale, log1p_scale, log_scale
 from semimech.data.schema import Keys
 from semimech.data.screen import describe
@@ -51,6 +51,8 @@ __all__ = [
     "log1p_scale",
     "log_scale",
     "matched_minibatches",
+    "open_screen",
+    "pool",
     "read",
     "tally_guides",
     "unseen_combination",

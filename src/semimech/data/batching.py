@@ -37,7 +37,7 @@ def matched_minibatches(
     *,
     n_conditions: int,
     n_cells: int,
-    n_controls: int,
+    n_controls: int | None = None,
     n_steps: int,
     rng: np.random.Generator,
 ) -> Iterator[Minibatch]:
@@ -53,8 +53,11 @@ def matched_minibatches(
         Data set with cells and controls.
     n_conditions
         Edited conditions per minibatch; all of them if there are fewer.
-    n_cells, n_controls
-        Cells and controls per condition.
+    n_cells
+        Cells per condition.
+    n_controls
+        Controls per condition; as many as cells if not given. Each condition has controls of its own here, which makes it the case of one edit
+        in the rule that a design follows (controls are the square root of the number of edits that share them times the cells of one).
     n_steps
         Number of minibatches.
     rng
@@ -72,6 +75,7 @@ def matched_minibatches(
     ValueError
         If a number is less than 1.
     """
+    n_controls = n_cells if n_controls is None else n_controls
     for name, number in (("n_conditions", n_conditions), ("n_cells", n_cells), ("n_controls", n_controls)):
         if number < 1:
             raise ValueError(f"{name} must be 1 or more, got {number}")

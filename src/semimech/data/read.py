@@ -117,7 +117,7 @@ def read(
     if is_large(path) if streamed is None else streamed:
         kept = None if checkpoint is None else Path(checkpoint)
         return stream(path, keys, name=path.stem, progress=progress, executor=executor, checkpoint=kept)
-    return _read_whole(open_anndata(path), keys, name=path.stem)
+    return pool(open_screen(path, keys), name=path.stem)
 
 
 def dataset_from_anndata(
@@ -173,15 +173,33 @@ def dataset_from_anndata(
         min_cells=min_cells,
         compounds=compounds if isinstance(compounds, str | Path) else tuple(compounds),
     )
-    return _read_whole(adata, keys, name=name)
+    return pool(_whole_screen(adata, keys, name=name), name=name)
 
 
-def _read_whole(adata: ad.AnnData, keys: Keys, *, name: str) -> Dataset:
+def open_screen(path: str | Path, keys: Keys) -> Screen:
+    """Read the cells of a file with what was done to them, unpooled; `pool` makes a data set of them.
+
+    Parameters
+    ----------
+    path
+        File, see `read`.
+    keys
+        How columns are to be read.
+
+    Raises
+    ------
+    DataError
+        Listing every fault of the file, each with its mend.
+    """
+    return _whole_screen(open_anndata(path), keys, name=Path(path).stem)
+
+
+def _whole_screen(adata: ad.AnnData, keys: Keys, *, name: str) -> Screen:
     screen, faults = read_screen(adata, keys)
     raise_faults(DataError, f"Data set {name!r}", [fault.fault for fault in faults])
     if screen is None:
         raise DataError(f"Data set {name!r}: cannot be read")
-    return pool(screen, name=name)
+    return screen
 
 
 def pool(screen: Screen, *, name: str) -> Dataset:

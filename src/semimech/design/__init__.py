@@ -11,14 +11,14 @@ from semimech.design.curves import learning_curves
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
-from semimech.design.guides import guide_component, guide_components
+from semimech.design.guides import audit_guides, guide_component, guide_components, typical_guide_variance
 from semimech.design.harvest import Response, best_harvest, half_life_harvests, harvest_table, harvest_window
 from semimech.design.in_silico import edit_experiments, in_silico_screen, shortlist_pairs
 from semimech.design.layout import Components, Layout
 from semimech.design.levers import LEVERS, Levers, levers
 from semimech.design.own_world import OwnWorld, Screening
 from semimech.design.pool import Pool, make_pool
-from semimech.design.power import log_count_variance, single_guide_share, wanted_standard_error
+from semimech.design.power import log_count_curvature, log_count_variance, single_guide_share, wanted_standard_error
 from semimech.design.prices import Limits, Prices
 from semimech.design.purchases import Costs, Purchase, purchases
 from semimech.design.request import Request
@@ -61,6 +61,7 @@ __all__ = [
     "as_experiments",
     "assign_blocks",
     "audit",
+    "audit_guides",
     "best_harvest",
     "choose",
     "choose_for_goal",
@@ -81,6 +82,7 @@ __all__ = [
     "layout_of",
     "learning_curves",
     "levers",
+    "log_count_curvature",
     "log_count_variance",
     "make_goal",
     "make_pool",
@@ -91,6 +93,7 @@ __all__ = [
     "saving",
     "shortlist_pairs",
     "single_guide_share",
+    "typical_guide_variance",
     "variance_components",
     "wanted_standard_error",
 ]

@@ -7,17 +7,18 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from semimech._errors import ConfigError
 from semimech.design.blocks import assign_blocks
 from semimech.design.effects import ByEstimator, effect_variance
 from semimech.design.layout import Layout
-from semimech.design.request import CONTROL, Request
+from semimech.design.request import Request
 from semimech.design.totals import Yields
+from semimech.design.whole_cells import whole_layout
 
 FORMULA = (
-    "Var(effect) = 1 / sum over batches of 1 / (v_edited/n_edited + v_control/n_control + 2 v_interaction); "
+    "Var(effect) = v_guide/guides + 1 / sum over batches of 1 / (v_edited/n_edited + v_control/n_control + 2 v_interaction); "
     "controls in a batch of k edits: sqrt(k v_control / v_edited) times the cells of one edit"
 )
 """The variance that allocations make small."""
@@ -40,9 +41,15 @@ class Allocation:
     layout: Layout
 
     @cached_property
-    def variance(self) -> ByEstimator:
-        """Variance of each edit's effect."""
+    def of_cells(self) -> ByEstimator:
+        """Variance of each edit's effect that is from drawing cells in batches: what the allocation makes small."""
         return effect_variance(self.layout, self.request.of_rows())
+
+    @property
+    def variance(self) -> ByEstimator:
+        """Variance of each edit's effect: that of cells, and of guides, which no number of cells lowers."""
+        of_guides = self.request.guide_variance
+        return ByEstimator(**{name: value + of_guides for name, value in vars(self.of_cells).items()})
 
     @property
     def standard_error(self) -> float:
@@ -51,10 +58,10 @@ class Allocation:
 
     @property
     def rounding_loss(self) -> float:
-        """By what share whole cells and edits raise the worst variance above that of as many cells shared out perfectly."""
+        """By what share whole cells and edits raise the worst variance of cells above that of as many shared out perfectly."""
         edits = (self.layout.cells[1:] > 0).sum(axis=0)
         yields = _yields(self.request, edits, self.layout.cells.sum(axis=0).astype(float))
-        return float(self.variance.within.max() * yields.information(yields.capacity) - 1)
+        return self._worst * yields.information(yields.capacity) - 1
 
     @property
     def cost(self) -> float:
@@ -64,14 +71,20 @@ class Allocation:
 
     @property
     def versus_equal(self) -> float:
-        """Worst variance of as many cells shared equally among edits and controls of each batch, in units of this one."""
+        """Worst variance of as many cells shared equally among edits and controls of each batch, in units of that of these."""
         stands = self.layout.cells[1:] > 0
         totals = self.layout.cells.sum(axis=0)
         equal = np.vstack([np.ones_like(totals), stands]) * (totals / (stands.sum(axis=0) + 1))
         known = self.request
         with np.errstate(divide="ignore"):
             pair = (known.edited_variance + float(known.components.cell)) / equal[1:] + 2 * known.components.interaction
-        return float((1 / (1 / pair).sum(axis=1)).max() / self.variance.within.max())
+        return float((1 / (1 / pair).sum(axis=1)).max()) / self._worst
+
+    @cached_property
+    def _worst(self) -> float:
+        """Worst variance of cells without the curvature of few counts, which the programme does not know."""
+        known = replace(self.request.of_rows(), curvature=0.0)
+        return float(effect_variance(self.layout, known).within.max())
 
     @property
     def table(self) -> pd.DataFrame:
@@ -172,9 +185,9 @@ def _plan(request: Request, n_batches: int) -> _Plan:
             )
         yields = _yields(request, edits, capacity)
         if request.standard_error is not None:
-            wanted = request.standard_error**-2
+            wanted = 1 / (request.standard_error**2 - request.guide_variance)
             if wanted > yields.information(capacity) * (1 + 1e-9):
-                least = yields.information(capacity) ** -0.5
+                least = (1 / yields.information(capacity) + request.guide_variance) ** 0.5
                 raise ConfigError(
                     f"Allocation: a standard error of {request.standard_error:.4g} cannot be reached with {n_batches} "
                     f"batches: all their cells give {least:.4g}; take more or larger batches, or fewer edits"
@@ -222,76 +235,12 @@ def _whole(request: Request, plan: _Plan) -> Allocation:
     yields = replace(plan.yields, edits=stands.sum(axis=0), capacity=plan.yields.capacity[kept])
     totals, wanted = plan.totals[kept], request.standard_error
     for _ in range(_ROUNDS):
-        found = Allocation(request=request, layout=_layout(request, yields, totals, stands, plan.batches[kept]))
+        found = Allocation(request=request, layout=whole_layout(request, yields, totals, stands, plan.batches[kept]))
         if wanted is None or found.standard_error <= wanted * (1 + 1e-9):
             return found
-        excess = (found.standard_error / wanted) ** 2
+        excess = float(found.of_cells.within.max()) / (wanted**2 - request.guide_variance)
         totals = yields.for_information(yields.information(totals) * excess * (1 + 1e-6))
     raise ConfigError(
         f"Allocation: a standard error of {wanted:.4g} is reached on average, but not by the edits in fewest batches "
         f"({found.standard_error:.4g}); take more or larger batches, or edits per batch that share out evenly"
     )
-
-
-def _layout(
-    request: Request,
-    yields: Yields,
-    totals: Float[np.ndarray, " batch"],
-    stands: Bool[np.ndarray, "edit batch"],
-    batches: Int[np.ndarray, " batch"],
-) -> Layout:
-    """Whole numbers of cells near the totals: the best of three ways to round."""
-    known = request.of_rows()
-    options = [_named(request, _rounded(request, yields, totals, stands, way), batches) for way in (-1, 0, 1)]
-    return min(options, key=lambda layout: float(effect_variance(layout, known).within.max()))
-
-
-def _rounded(
-    request: Request,
-    yields: Yields,
-    totals: Float[np.ndarray, " batch"],
-    stands: Bool[np.ndarray, "edit batch"],
-    way: int,
-) -> Int[np.ndarray, "condition batch"]:
-    """Round the cells of an edit down (-1), up (1), or (0) give some edits of a batch one more, those told worst so far."""
-    cells = np.zeros((len(request.edits) + 1, len(totals)), dtype=int)
-    left_over = []
-    for batch, total in enumerate(totals):
-        k, capacity = int(yields.edits[batch]), int(yields.capacity[batch])
-        n = min(int(np.ceil(total - 1e-6)) if request.standard_error is not None else int(total + 1e-6), capacity)
-        ratio = float(yields.controls_per_edited[batch])
-        most = max((n - 1) // k, request.min_cells)
-        if way == 0:
-            controls = max(min(round(n * ratio / (k + ratio)), n - k * request.min_cells), 1)
-            each, extra = divmod(max(n - controls, k * request.min_cells), k)
-        else:
-            each, extra = min(max(int(n / (k + ratio)) + (way > 0), request.min_cells), most), 0
-        cells[0, batch] = max(n - k * each - extra, 1)
-        cells[1:, batch] = each * stands[:, batch]
-        left_over.append(extra)
-    information = 1 / effect_variance(_named(request, cells, np.arange(len(totals))), request.of_rows()).within
-    gain = _gains(yields, cells)
-    for batch, extra in enumerate(left_over):
-        standing = np.flatnonzero(stands[:, batch])
-        worst = standing[np.argsort(information[standing], kind="stable")[:extra]]
-        cells[1 + worst, batch] += 1
-        information[worst] += gain[batch]
-    return cells
-
-
-def _named(request: Request, cells: Int[np.ndarray, "condition batch"], batches: Int[np.ndarray, " batch"]) -> Layout:
-    order = np.argsort(batches)
-    return Layout(
-        conditions=(CONTROL, *request.edits),
-        batches=tuple(f"batch {number + 1}" for number in batches[order]),
-        cells=cells[:, order],
-        control=np.zeros(len(cells), dtype=int),
-    )
-
-
-def _gains(yields: Yields, cells: Int[np.ndarray, "condition batch"]) -> Float[np.ndarray, " batch"]:
-    """Information that one cell more of an edit gives in each batch."""
-    each = cells[1:].max(axis=0)
-    shared = yields.control_cell / cells[0] + 2 * yields.interaction
-    with np.errstate(divide="ignore"):
-        return 1 / (yields.edited_cell / (each + 1) + shared) - 1 / (yields.edited_cell / each + shared)

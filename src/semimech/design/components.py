@@ -21,6 +21,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from scipy.special import chdtr
 from scipy.stats import chi2
 from scipy.stats import t as student
 
@@ -229,6 +230,6 @@ def invert(
         mean, variance = moments(middle)
         with np.errstate(divide="ignore", invalid="ignore"):
             freedom = 2 * mean**2 / variance
-            is_low = chi2.cdf(sums * freedom / mean, freedom) > chance
+            is_low = chdtr(freedom, sums * freedom / mean) > chance  # ten times as fast as chi2.cdf
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
     return np.where(is_told, np.where(low > 0, (low + high) / 2, 0.0), np.nan)

@@ -6,6 +6,7 @@ The mean of :math:`n_{kb}` cells of condition :math:`k` in batch :math:`b` is
 
 * ``naive``: mean over all edited cells minus mean over all controls. With :math:`s_{kb} = n_{kb}/n_k`, variance
   :math:`\sigma^2(1/n_p + 1/n_0) + \tau^2 \sum_b (s_{pb} - s_{0b})^2 + \omega^2 \sum_b (s_{pb}^2 + s_{0b}^2)`.
+  Where means of few cells have a curvature (`Components`), :math:`c` times the number of batches over :math:`n^2` is added for each of the two.
 * ``within``: differences within batches, weighted by their precisions. Variance
   :math:`1 / \sum_b [\sigma^2(1/n_{pb} + 1/n_{0b}) + 2\omega^2]^{-1}`, free of :math:`\tau^2`; a batch without controls gives nothing.
 * ``gls``: generalised least squares on all conditions at once, the best linear unbiased estimator (Searle, Casella &
@@ -62,6 +63,7 @@ def effect_variance(layout: Layout, components: Components) -> ByEstimator:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = layout.cells / total[:, None]
         own = cell / total + components.interaction * (share**2).sum(axis=1)
+        own = own + components.curvature * (layout.cells > 0).sum(axis=1) / total**2
         apart = ((share[rows] - share[layout.control[rows]]) ** 2).sum(axis=1)
         shift = np.where(apart > _SINGULAR, components.batch * apart, 0.0)
         naive = own[rows] + own[layout.control[rows]] + shift

@@ -15,6 +15,8 @@ variance of :math:`S` then has :math:`\upsilon^4` times :math:`\mathrm{tr}\,(\su
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -22,6 +24,7 @@ from jaxtyping import Int
 
 from semimech._errors import ConfigError, DataError
 from semimech.data.screen import Screen
+from semimech.design.audit import Audit
 from semimech.design.components import cell_interval, invert
 from semimech.design.groups import Groups, pool_groups
 
@@ -53,7 +56,7 @@ def guide_component(
     -------
     pandas.DataFrame
         ``gene``, and the variances ``cell`` (within guides and batches) and ``guide`` with ``_lower`` and ``_upper``, in the square of the scale of
-        the values. An estimate below zero is told as zero.
+        the values. An estimate below zero is told as zero, and as it is in ``guide_unbiased``, for means over genes.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def guide_component(
     values, row, column = np.concatenate(forms, axis=1)
     shared = sp.coo_matrix((values, (row.astype(int), column.astype(int)))).tocsr()  # of equal places the sum
     square = float((shared.data**2).sum())
-    guide_variance = np.maximum((sums - cell * rank) / trace, 0.0)
+    unbiased = (sums - cell * rank) / trace
 
     def moments(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         spread = cell**2 * rank + 2 * cell * value * trace + value**2 * square
@@ -106,9 +109,10 @@ def guide_component(
             "cell": cell,
             "cell_lower": lower,
             "cell_upper": upper,
-            "guide": guide_variance,
+            "guide": np.maximum(unbiased, 0.0),
             "guide_lower": ends[0],
             "guide_upper": ends[1],
+            "guide_unbiased": unbiased,
         }
     )
 
@@ -144,3 +148,53 @@ def guide_components(screen: Screen, *, level: float = 0.9) -> pd.DataFrame:
     perturbation = np.unique([c.perturbation for c in screen.annotation.conditions], return_inverse=True)[1]
     same = perturbation[present // n_names] * n_names + present % n_names
     return guide_component(groups, present // n_names, screen.annotation.genes, same=same, level=level)
+
+
+def typical_guide_variance(table: pd.DataFrame) -> float:
+    """The variance between guides of a typical gene: the median variance of cells over genes that vary, times the mean over these of the ratio of the two.
+
+    Parameters
+    ----------
+    table
+        From `guide_components`.
+    """
+    told = table[table["cell"] > 0]
+    ratio = float((told["guide_unbiased"] / told["cell"]).mean())
+    return max(float(told["cell"].median()) * ratio, 0.0)
+
+
+def audit_guides(
+    found: Audit, *, row: Int[np.ndarray, " cell"], guide: Int[np.ndarray, " cell"], between: float
+) -> Audit:
+    r"""Add to an audit what the guides of each edit put into its error.
+
+    The mean of an edit whose guides have shares :math:`s_k` of its cells is off by guides with variance :math:`\upsilon^2 \sum_k s_k^2`,
+    :math:`\upsilon^2/k` for :math:`k` guides alike: it stands on top of that of cells and batches, in any estimator, and more cells leave it as it is.
+
+    Parameters
+    ----------
+    found
+        The audit.
+    row
+        Row of each cell in the layout of the audit, from `layout_of`.
+    guide
+        Index of the guide of each cell, -1 where none is known.
+    between
+        :math:`\upsilon^2`, for instance from `typical_guide_variance`.
+
+    Returns
+    -------
+    Audit
+        With columns ``guides``, those known of the condition's cells, and ``se_guides``, NaN where none is.
+    """
+    known, n_rows = guide >= 0, len(found.layout.conditions)
+    pairs, cells = np.unique(np.stack([row[known], guide[known]]), axis=1, return_counts=True)
+    count, total, square = (np.bincount(pairs[0], cells**power, minlength=n_rows) for power in (0.0, 1.0, 2.0))
+    edited = found.layout.edited
+    with np.errstate(invalid="ignore"):
+        concentration = square[edited] / total[edited] ** 2
+    place = list(found.effects.columns).index("verdict")
+    effects = found.effects.copy()
+    effects.insert(place, "se_guides", np.sqrt(between * concentration))
+    effects.insert(place, "guides", count[edited].astype(int))
+    return replace(found, effects=effects)

@@ -75,6 +75,9 @@ class Components:
         :math:`\tau^2` of :math:`\beta`, which all cells of a batch share. Infinite: nothing is known of batch effects.
     interaction
         :math:`\omega^2` of :math:`\gamma`, which the cells of one condition in one batch share.
+    curvature
+        :math:`c`, where a mean is not one of values but, for instance, the logarithm of pooled counts (`semimech.design.log_count_curvature`): that of :math:`n` cells
+        has the variance :math:`\sigma^2/n + c/n^2`. One for all conditions or one each.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class Components:
     cell: float | Float[np.ndarray, " condition"]
     batch: float = 0.0
     interaction: float = 0.0
+    curvature: float | Float[np.ndarray, " condition"] = 0.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -95,10 +99,16 @@ class Components:
             faults.append(f"the variance of batches must be 0 or more, got {self.batch}")
         if not 0 <= self.interaction < np.inf:
             faults.append(f"the variance of interactions must be finite and 0 or more, got {self.interaction}")
+        if not (np.isfinite(self.curvature).all() and (np.asarray(self.curvature) >= 0).all()):
+            faults.append(f"the curvature must be finite and 0 or more, got {self.curvature}")
         raise_faults(DataError, "Variance components", faults)
 
     def of_groups(self, layout: Layout) -> Float[np.ndarray, "condition batch"]:
-        r"""Variance of the mean of each condition in each batch beside the batch effect: :math:`\omega^2 + \sigma^2/n`."""
-        cell = np.broadcast_to(np.asarray(self.cell, dtype=float), (len(layout.conditions),))
+        r"""Variance of the mean of each condition in each batch beside the batch effect: :math:`\omega^2 + \sigma^2/n + c/n^2`."""
+        cell, curvature = (
+            np.broadcast_to(np.asarray(v, float), len(layout.conditions)) for v in (self.cell, self.curvature)
+        )
         with np.errstate(divide="ignore"):
-            return self.interaction + cell[:, None] / layout.cells
+            return (
+                self.interaction + cell[:, None] / layout.cells + curvature[:, None] / np.maximum(layout.cells, 1) ** 2
+            )

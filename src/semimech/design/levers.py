@@ -1,11 +1,14 @@
 r"""Levers: which buys the largest fall of held-out error: more cells, controls, times or edits, known wiring, or a term of the law.
 
-Two answers, which err in different ways, and their mean:
+Two answers, which err in different ways:
 
 * *data*: the model is refitted with half of the cells, controls, times or edits of the training data. Under :math:`E(u) = a + c/u` growth by a factor
   :math:`r` lowers the error by :math:`(E(u/2) - E(u))(1 - 1/r)`. A network or a term that is there to be tried is tried.
 * *world*: the fitted law is taken for the truth, the screen is made in it as it was and with what the budget buys, and both are fitted
-  (`semimech.design.own_world`). It knows no misfit of the law, so it thinks too well of data.
+  (`semimech.design.own_world`). It knows no misfit of the law.
+
+Cells, controls and times lower noise, which the world makes as it is; the data's curve is too flat there, as what is scarce is partly told by the rest (controls by genes that edits leave alone).
+There the world is believed; and the data on edits and on all that can be tried, where misfit decides, of which the world knows nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from semimech.model import PriorNetwork
 
 LEVERS = ("cells", "controls", "times", "edits", "prior", "learned residual", "steady-state loss")
 """What can be pulled."""
+_BY_WORLD = ("cells", "controls", "times")
 _FALSE_SHARE = 0.2
 _EDGES_PER_GENE = 2
 _HIDDEN = 8
@@ -44,8 +48,8 @@ class Levers:
     ----------
     table
         One row per lever, best first: ``lever``, ``buys`` in words, ``cost``; ``fall_data`` and ``fall_world``, the expected fall of the mean squared error on
-        held-out conditions (genes that are not edited, square of the observed scale), NaN where one cannot say; ``fall``, their mean, with the interval
-        ``lower`` to ``upper`` from a bootstrap over edits; ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing.
+        held-out conditions (genes that are not edited, square of the observed scale), NaN where one cannot say; ``fall``, the one that is believed, with the interval
+        ``lower`` to ``upper`` from a bootstrap over edits (too narrow: it knows no draw of screens); ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing.
         What costs nothing and surely helps stands first.
     error
         Mean squared error on held-out conditions as it is, noise of their measurement included.
@@ -89,7 +93,7 @@ def levers(
     budget: float | None = None,
     known: PriorNetwork | None = None,
     prior: PriorNetwork | None = None,
-    n_worlds: int = 2,
+    n_worlds: int = 6,
     level: float = 0.9,
     say: Callable[[str], None] = lambda text: None,
     rng: np.random.Generator,
@@ -114,7 +118,7 @@ def levers(
         Wiring that could be given to it. Without it the gain of a prior is that of the fitted model's own strongest edges, two for each gene, a fifth of all
         listed being false, in its own world alone.
     n_worlds
-        Screens made in the model's own world, each as it is and with each lever.
+        Screens made in the model's own world, each as it is and with each lever; every second one mirrors the errors of the one before.
     level
         Level of the intervals.
     say
@@ -177,12 +181,18 @@ def _terms(train: Dataset, config: FitConfig) -> Iterator[tuple[str, FitConfig]]
 def _by_subsamples(
     bench: _Bench, train: Dataset, purchase: Purchase, now: _Errors, measured: np.ndarray, rng: np.random.Generator
 ) -> _Errors | None:
-    """Fall of the error that the learning curve foretells, of each held-out condition; none where data cannot be halved."""
+    """Fall of the error that the learning curve foretells, of each held-out condition; none where data cannot be halved.
+
+    A half counts at the times that it holds (and at those of no training data): one more harvest is no remedy for the loss of another.
+    """
     halves = list(_halved(train, purchase.lever, rng))
     if not halves:
         return None
-    errors = [bench.errors(bench.fit(half, f"half of the {purchase.lever}"), measured) for half in halves]
-    return (np.mean(errors, axis=0) - now) * (1 - 1 / purchase.growth)
+    lost = np.array([bench.errors(bench.fit(half, f"half of the {purchase.lever}"), measured) - now for half in halves])
+    hours = bench.dataset.hours[bench.split.test]
+    at_new = ~np.isin(hours, train.hours[~train.is_control])
+    counts = np.array([at_new | np.isin(hours, half.hours[~half.is_control]) for half in halves])
+    return np.where(counts, lost, 0.0).sum(axis=0) / np.maximum(counts.sum(axis=0), 1) * (1 - 1 / purchase.growth)
 
 
 def _halved(train: Dataset, lever: str, rng: np.random.Generator) -> Iterator[Dataset]:
@@ -226,16 +236,17 @@ def _by_own_world(
     truth = world.truth([bench.dataset.conditions[row] for row in bench.split.test])
     made = replace(world.measured, conditions=train.conditions, cells=train.n_cells)
     falls: dict[str, list[_Errors]] = {}
+    seeds = rng.integers(2**31, size=n_worlds)
     for number in range(n_worlds):
-        seed = int(rng.integers(2**31))
-        simulate = lambda screen, seed=seed: world.simulate(screen, rng=np.random.default_rng(seed))
-        now = bench.errors(bench.fit(simulate(made), f"own world {number + 1}, as it is"), truth)
+        mirror = (-1.0) ** number, seeds[number // 2]
+        simulated = lambda screen, m=mirror: world.simulate(screen, sign=m[0], rng=np.random.default_rng(m[1]))
+        now = bench.errors(bench.fit(simulated(made), f"own world {number + 1}, as it is"), truth)
         for lever, screen in screens.items():
-            model = bench.fit(simulate(screen), f"own world {number + 1}, more {lever}")
+            model = bench.fit(simulated(screen), f"own world {number + 1}, more {lever}")
             falls.setdefault(lever, []).append(now - bench.errors(model, truth))
         if has_prior and network is None:
             listed = _as_listed(world.model, rng)
-            model = bench.fit(simulate(made), f"own world {number + 1}, with a network", prior=listed)
+            model = bench.fit(simulated(made), f"own world {number + 1}, with a network", prior=listed)
             falls.setdefault("prior", []).append(now - bench.errors(model, truth))
     return {lever: np.mean(each, axis=0) for lever, each in falls.items()}
 
@@ -269,7 +280,7 @@ def _row(
     level: float,
 ) -> dict[str, object]:
     """One line of the table."""
-    fall = np.mean([each for each in (data, world) if each is not None], axis=0)
+    fall = next(each for each in ((world, data) if lever in _BY_WORLD else (data, world)) if each is not None)
     names, code = np.unique(edits.astype(str), return_inverse=True)
     sums, sizes = np.bincount(code, fall), np.bincount(code)
     weight = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), size=2000)

@@ -89,13 +89,16 @@ class OwnWorld:
         """Means of conditions in this world, observed scale."""
         return self.model.by_law(conditions)
 
-    def simulate(self, screening: Screening, *, rng: np.random.Generator) -> Dataset:
+    def simulate(self, screening: Screening, *, sign: float = 1.0, rng: np.random.Generator) -> Dataset:
         """Measure a screen.
 
         Parameters
         ----------
         screening
             What is harvested.
+        sign
+            Factor on all errors: with -1 a screen is the mirror image of another. What errors and misfit do together cancels between the two (antithetic
+            variates: Hammersley & Morton, Proc. Camb. Phil. Soc. 52, 449, 1956).
         rng
             Draws errors; with the same seed, conditions that two screens have in common and that stand first err alike.
         """
@@ -114,7 +117,7 @@ class OwnWorld:
         return replace(
             self.dataset,
             conditions=screening.conditions,
-            mean=self.truth(screening.conditions) + noise + share @ shift,
+            mean=self.truth(screening.conditions) + sign * (noise + share @ shift),
             standard_error=np.sqrt(own + share**2 @ (offset[:, None] * self.cell_variance)),
             n_cells=screening.cells,
             halves=None,

@@ -72,6 +72,29 @@ def log_count_variance(mean_count: float, *, dispersion: float = 0.0, depth_cv: 
     return float(1 / mean_count + dispersion * (1 + depth_cv**2))
 
 
+def log_count_curvature(mean_count: float, *, dispersion: float = 0.0) -> float:
+    r"""What the logarithm adds to the spread of few counts: :math:`c = (1/m + \phi)(3/m + \phi)/2`, see `Components`.
+
+    The logarithm of :math:`n` cells' pooled counts has the variance :math:`\kappa_2 - \kappa_3 + 5\kappa_2^2/2` to second order, with
+    :math:`\kappa_2 = (1/m + \phi)/n` and :math:`\kappa_3 = (1/m + \phi)(1/m + 2\phi)/n^2` the relative cumulants of a negative binomial sum:
+    `log_count_variance` over :math:`n`, and :math:`c/n^2`.
+
+    Parameters
+    ----------
+    mean_count
+        :math:`m`, see `log_count_variance`.
+    dispersion
+        :math:`\phi`.
+
+    Raises
+    ------
+    ConfigError
+        If an argument is out of range.
+    """
+    cell = log_count_variance(mean_count, dispersion=dispersion)
+    return cell * (cell + 2 / mean_count) / 2
+
+
 def single_guide_share(moi: float) -> float:
     r"""Share of infected cells that carry exactly one guide: :math:`m e^{-m} / (1 - e^{-m})` (Poisson).
 

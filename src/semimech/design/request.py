@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,8 @@ class Request:
         Variances of one gene; `cell` is that of controls.
     edited_cell
         Variance of edited cells; that of controls if not given.
+    edited_curvature
+        Curvature of edited cells, see `Components`; that of controls if not given.
     standard_error
         Standard error that every effect shall reach, at the least cost.
     budget
@@ -45,6 +47,10 @@ class Request:
         Fewest cells of an edit in a batch where it stands.
     usable_share
         Share of cells that can be used, with one known guide each.
+    guide
+        Variance between guides of one edit, for instance from `semimech.design.guide_components`; 0 if guides are alike.
+    guides_per_edit
+        Guides of each edit, of as many cells each.
 
     Raises
     ------
@@ -57,6 +63,7 @@ class Request:
     capacity: float | tuple[float, ...]
     components: Components
     edited_cell: float | None = None
+    edited_curvature: float | None = None
     standard_error: float | None = None
     budget: float | None = None
     cost_per_cell: float = 1.0
@@ -64,6 +71,8 @@ class Request:
     edits_per_batch: int | None = None
     min_cells: int = 1
     usable_share: float = 1.0
+    guide: float = 0.0
+    guides_per_edit: int = 1
 
     def __post_init__(self) -> None:
         faults = []
@@ -86,17 +95,31 @@ class Request:
             faults.append("a batch must take a finite number of at least 2 cells: one edited, one control")
         if self.standard_error is not None and self.budget is not None:
             faults.append("a standard error and a budget are both given: leave one of them out")
-        for name in ("standard_error", "budget", "edited_cell", "edits_per_batch", "min_cells"):
+        for name in ("standard_error", "budget", "edited_cell", "edits_per_batch", "min_cells", "guides_per_edit"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 faults.append(f"{name} must be above 0, got {value:g}")
-        for name in ("cost_per_cell", "cost_per_batch"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                faults.append(f"{name} must be 0 or more, got {getattr(self, name):g}")
+        for name in ("cost_per_cell", "cost_per_batch", "guide", "edited_curvature"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                faults.append(f"{name} must be 0 or more, got {value:g}")
         if not 0 < self.usable_share <= 1:
             faults.append(f"usable_share must be above 0 and at most 1, got {self.usable_share:g}")
-        if np.ndim(self.components.cell):
-            faults.append("give one variance of control cells in components, and that of edited cells as edited_cell")
+        if self.guides_per_edit != int(self.guides_per_edit):
+            faults.append(f"guides_per_edit must be a whole number, got {self.guides_per_edit:g}")
+        if (
+            self.standard_error
+            and self.guides_per_edit > 0
+            and self.standard_error**2 <= self.guide_variance * (1 + 1e-9)
+        ):
+            faults.append(
+                f"no number of cells gives a standard error of {self.standard_error:g}: {self.guides_per_edit} guides of each edit alone give "
+                f"{self.guide_variance**0.5:.4g}; take {int(self.guide / self.standard_error**2 * (1 + 1e-9)) + 1} or more guides of each edit"
+            )
+        if np.ndim(self.components.cell) or np.ndim(self.components.curvature):
+            faults.append(
+                "give one variance and curvature of control cells in components, and those of edited cells as edited_cell and edited_curvature"
+            )
         raise_faults(ConfigError, "Request for a design", faults)
 
     @property
@@ -110,8 +133,18 @@ class Request:
         """Variance of edited cells."""
         return float(self.components.cell) if self.edited_cell is None else self.edited_cell
 
+    @property
+    def guide_variance(self) -> float:
+        """What guides put into the variance of every effect, whatever its cells."""
+        return self.guide / self.guides_per_edit
+
     def of_rows(self) -> Components:
         """Variances for a layout of controls and then the edits."""
-        cell = np.full(len(self.edits) + 1, self.edited_variance)
-        cell[0] = float(self.components.cell)
-        return Components(cell=cell, batch=self.components.batch, interaction=self.components.interaction)
+        known = self.components
+        bend = known.curvature if self.edited_curvature is None else self.edited_curvature
+        rest = np.ones(len(self.edits))
+        return replace(
+            known,
+            cell=np.append(known.cell, self.edited_variance * rest),
+            curvature=np.append(known.curvature, bend * rest),
+        )

@@ -57,7 +57,8 @@ class ErrorBudget:
         One row per held-out condition: ``split``, ``fold``, ``condition``, ``perturbation``, ``coverage`` (how it stands to training, and in what), the
         parts, and `TOTAL`, mean squared errors over genes that are not edited, in the square of the observed scale.
     table
-        One row per split, coverage and part, with `TOTAL`: ``estimate`` with the interval ``lower`` to ``upper`` from a bootstrap over edits, its
+        One row per split, coverage and part, with `TOTAL`: ``estimate`` with the interval ``lower`` to ``upper`` from a bootstrap over edits (which does not know
+        the one draw of errors that all edits share: too narrow for noise, finite cells and misfit), its
         ``share`` of the held-out error, ``n_conditions`` and ``n_edits``.
     level
         Level of the intervals.

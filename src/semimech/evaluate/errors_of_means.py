@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from semimech._errors import DataError
 from semimech._types import GeneVector
@@ -83,7 +83,7 @@ def draw_errors(
     """Draw errors like those of the means.
 
     Those of cells by a Bayesian bootstrap of the cells of each condition and batch (Rubin, Ann. Stat. 9, 130, 1981), so that genes err together
-    as they do in cells; without cells, by a normal law.
+    as they do in cells; without cells, or where no two cells of a condition stand in one batch, by a normal law.
 
     Parameters
     ----------
@@ -103,13 +103,20 @@ def draw_errors(
     share = _shares(dataset, cells)
     offset = rng.standard_normal((share.shape[1], len(dataset.genes))) * np.sqrt(_offset_variance(dataset, cells))
     noise = np.sqrt((share**2).sum(axis=1))[:, None] * np.sqrt(interaction) * rng.standard_normal(dataset.mean.shape)
-    return MeanErrors(cells=_bootstrap(dataset, cells, share, rng), batch=share @ offset + noise)
+    drawn, is_shown = _bootstrap(dataset, cells, share, rng)
+    if not is_shown.all():
+        normal = rng.standard_normal(drawn.shape) * np.sqrt(variances.cells)
+        drawn = np.where(is_shown[:, None], drawn, normal)
+    return MeanErrors(cells=drawn, batch=share @ offset + noise)
 
 
 def _bootstrap(
     dataset: Dataset, cells: Cells, share: Float[np.ndarray, "condition batch"], rng: np.random.Generator
-) -> Float[np.ndarray, "condition gene"]:
-    """Errors of means, from groups reweighted within condition and batch; a group of one cell shows none."""
+) -> tuple[Float[np.ndarray, "condition gene"], Bool[np.ndarray, " condition"]]:
+    """Errors of means, from groups reweighted within condition and batch, and where they are shown.
+
+    A group of one cell shows none: the others of its condition stand for it, so that the variance is that of all cells.
+    """
     n_conditions, n_batches = share.shape
     group = cells.condition * n_batches + cells.batch
     n = np.bincount(group, minlength=share.size)
@@ -118,7 +125,9 @@ def _bootstrap(
     # the bootstrapped mean of n cells has variance s²(n − 1)/(n(n + 1)), where that of a mean is s²/n
     stretch = np.sqrt((n + 1) / np.maximum(n - 1, 1))
     change = (weight / total[group] - 1 / n[group]) * stretch[group] * share.ravel()[group]
-    return group_sums(sp.csr_matrix(cells.values), cells.condition, n_conditions, weights=change)
+    all_cells, shown = (np.where(n >= least, n, 0).reshape(share.shape).sum(axis=1) for least in (1, 2))
+    change *= np.sqrt(all_cells / np.maximum(shown, 1))[cells.condition]
+    return group_sums(sp.csr_matrix(cells.values), cells.condition, n_conditions, weights=change), shown > 0
 
 
 def _shares(dataset: Dataset, cells: Cells) -> Float[np.ndarray, "condition batch"]:

@@ -61,9 +61,7 @@ def make_populations(dataset: Dataset, plan: Plan, *, n_cells: int = 64, seed: i
         raise DataError(f'{dataset.name}: an energy distance needs single cells; use likelihood = "pseudobulk"')
     rng = np.random.default_rng(seed)
     n_edited = max(int((~dataset.is_control).sum()), 1)
-    draw = next(
-        matched_minibatches(dataset, n_conditions=n_edited, n_cells=n_cells, n_controls=n_cells, n_steps=1, rng=rng)
-    )
+    draw = next(matched_minibatches(dataset, n_conditions=n_edited, n_cells=n_cells, n_steps=1, rng=rng))
     shape = (len(draw.conditions), n_cells, len(dataset.genes))
     cells = dataset.cells.take(draw.cells.ravel()).reshape(shape)
     controls = dataset.cells.take(draw.controls.ravel()).reshape(shape)

@@ -15,7 +15,7 @@ _ROW = 0.42
 
 
 def plot_levers(found: Levers) -> Figure:
-    """Expected fall of each lever with its interval, best on top, and the two answers that it is the mean of.
+    """Expected fall of each lever with its interval, best on top, and the two answers, one of which it is.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def plot_levers(found: Levers) -> Figure:
     unit = 100 / found.error
     axes.hlines(at, table["lower"] * unit, table["upper"] * unit, color=INK, linewidth=1.2, zorder=1)
     looks = (
-        ("fall", "o", BLUE, "mean"),
+        ("fall", "o", BLUE, "believed"),
         ("fall_data", "s", ORANGE, "from the data"),
         ("fall_world", "D", MUTED, "own world"),
     )
@@ -42,7 +42,7 @@ def plot_levers(found: Levers) -> Figure:
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5)
     handles = [Line2D([], [], linestyle="", marker=m, color=c, label=name) for _, m, c, name in looks]
-    head(figure, "Levers", "best per cost on top; whiskers are intervals of the mean")
+    head(figure, "Levers", "best per cost on top; whiskers: interval over edits of what is believed")
     legend(figure, handles, below=0.42, columns=3)
     label(axes, x="expected fall, % of the held-out error")
     return figure
