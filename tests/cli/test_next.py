@@ -23,6 +23,15 @@ def test_a_round_is_ranked_with_reasons_and_can_be_run(finished, tmp_path):
     assert "error removed" in done.err and (tmp_path / "next" / "next.toml").exists()
 
 
+def test_lessons_are_a_criterion_too(finished):
+    options = ("--most", 20, "--batch", 2, "--criterion", "lessons")
+    done = call("design", "next", finished.folder, *options)
+    assert done.code == 0, done.err
+    table = pd.read_csv(io.StringIO(done.out), sep="\t")
+    assert (table["gain"] <= table["gain_alone"] + 1e-9).all() and (table["gain"] > 0).all()
+    assert table["reason"].str.contains("of the expected squared error").all()
+
+
 def test_a_goal_is_approached_with_an_interval(finished, tmp_path):
     model = load(finished.folder / "model")
     goal = pd.DataFrame({"gene": model.genes[:5], "value": model.fit.control[:5] + 0.5})
@@ -59,6 +68,8 @@ def test_a_campaign_is_replayed_drawn_and_goes_on(screen_file, tmp_path):
     assert done.code == 0, done.err
     curves = pd.read_csv(io.StringIO(done.out), sep="\t")
     assert curves.groupby("strategy")["n_edits"].apply(list).to_dict() == {"diverse": [2, 3], "random": [2, 3]}
+    value = pd.read_csv(tmp_path / "out" / "value.tsv", sep="\t")
+    assert value["strategy"].unique().tolist() == ["diverse"] and value["price"].tolist()[0] == "edit"
     assert "diverse saves" in done.err and (tmp_path / "out" / "campaign.png").stat().st_size > 1000
     again = call("campaign", screen_file, *options, "--strategy", "random", "--strategy", "diverse")
     assert again.code == 0 and "steps" not in again.err

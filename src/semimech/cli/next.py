@@ -47,17 +47,19 @@ def next_(
     cost_per_harvest: Annotated[float, typer.Option(help="Cost of a condition.")] = 1.0,
     cost_per_cell: Annotated[float, typer.Option(help="Cost of a cell.")] = 0.0,
     cells: Annotated[int, typer.Option(min=1, help="Cells per condition.")] = 100,
-    criterion: Annotated[str, typer.Option(help="error or information.")] = "error",
+    criterion: Annotated[str, typer.Option(help="error, information or lessons.")] = "error",
     goal: Annotated[
         Path | None, typer.Option(help="Wanted state: table with columns gene and value; instead of a criterion.")
     ] = None,
     queries: Annotated[
         Path | None, typer.Option("--for", help="experiments.tsv of what predictions are wanted for; all candidates.")
     ] = None,
+    prior: o.Prior = None,
     config: o.Settings = None,
     seed: o.Seed = None,
 ) -> None:
     """Choose the next experiments: a ranked table with reasons, and experiments.tsv."""
+    from semimech import pipeline
     from semimech.design import Limits, Prices, plan_round
     from semimech.design.choose import criterion_of
     from semimech.experiment import read_experiments
@@ -75,7 +77,8 @@ def next_(
     wanted = chosen if goal is None else _goal(goal, model)
     prices = Prices(edit=cost_per_edit, harvest=cost_per_harvest, cell=cost_per_cell, cells=cells)
     limits = Limits(batch=batch, budget=budget, edits=max_edits, times=max_times, prices=prices)
-    found = plan_round(model, able, limits, criterion=wanted, queries=asked, noise=noise, seed=seed or 0)
+    network = pipeline.Source(path=source, prior=tuple(prior or ())).network()
+    found = plan_round(model, able, limits, criterion=wanted, queries=asked, noise=noise, prior=network, seed=seed or 0)
     if out is not None:
         import tomli_w
 

@@ -7,7 +7,7 @@ from semimech.design.campaign import Campaign, run_campaign
 from semimech.design.candidates import CandidateSpace, as_experiments
 from semimech.design.choose import Criterion, Pick, choose
 from semimech.design.components import VarianceComponents, estimate_components
-from semimech.design.curves import learning_curves
+from semimech.design.curves import learning_curves, savings
 from semimech.design.effects import ByEstimator, effect_variance, estimate_effects, is_connected
 from semimech.design.goal import Attempt, Goal, choose_for_goal, make_goal
 from semimech.design.groups import Groups, pool_groups
@@ -25,7 +25,7 @@ from semimech.design.request import Request
 from semimech.design.round import Round, plan_round
 from semimech.design.strategies import STRATEGIES
 from semimech.design.totals import Yields
-from semimech.design.value import Saving, edits_needed, saving
+from semimech.design.value import Saving, edits_needed, saving, sensitivity
 
 __all__ = [
     "FORMULA",
@@ -91,6 +91,8 @@ __all__ = [
     "purchases",
     "run_campaign",
     "saving",
+    "savings",
+    "sensitivity",
     "shortlist_pairs",
     "single_guide_share",
     "typical_guide_variance",

@@ -46,6 +46,11 @@ class Campaign:
         Share of all edits that no round may make, on which every round is scored.
     seeds
         Campaigns: each draws its own held-out edits and its own start, and seeds its fits.
+    warm
+        Whether fits of later rounds begin where that of the first one ended (`semimech.fit.warm`): all of them from the same, so that no round depends
+        on which ones were run before it in this process.
+    combinations
+        Whether combinations can be made, and are held out, as well; those of one name at several doses go together.
 
     Raises
     ------
@@ -59,6 +64,8 @@ class Campaign:
     rounds: int = 3
     held_out: float = 0.25
     seeds: tuple[int, ...] = (0,)
+    warm: bool = True
+    combinations: bool = False
 
     def __post_init__(self) -> None:
         faults = [
@@ -94,7 +101,7 @@ def run_campaign(
 ) -> pd.DataFrame:
     """Replay a campaign on a screen that was measured in full: the rounds see of it what they have made, and the controls.
 
-    Combinations are left out: an edit is one label with one edited gene or compound.
+    An edit is one label with one edited gene or compound; combinations are left out unless the campaign asks for them.
 
     Parameters
     ----------
@@ -124,7 +131,7 @@ def run_campaign(
     ConfigError
         If the folder holds another campaign.
     """
-    edits = _edits(dataset)
+    edits = _edits(dataset, combinations=campaign.combinations)
     n_held = _n_held(campaign, len(edits))
     needed = n_held + campaign.start + campaign.batch * (campaign.rounds - 1) + 1
     if len(edits) < needed:
@@ -178,7 +185,7 @@ class _Lab:
         self.held, self._rest = tuple(sorted(order[:n_held])), tuple(order[n_held:])
         self.start = self._rest[: campaign.start]
         self._dataset, self._edits, self._batch = dataset, edits, campaign.batch
-        self._config, self._known, self._progress = config, known, progress
+        self._config, self._known, self._progress, self._warm = config, known, progress, campaign.warm
         self._models: dict[tuple[str, ...], FittedModel] = {}
 
     def made(self, names: tuple[str, ...]) -> Dataset:
@@ -193,8 +200,9 @@ class _Lab:
         if names not in self._models:
             self._models = {known: model for known, model in self._models.items() if known == self.start}
             targets = tuple(sorted({edit.gene for c in self._dataset.conditions for edit in c.edits}))
+            first = self.model(self.start) if self._warm and names != self.start else None
             self._models[names] = fit(
-                self.made(names), self._config, targets=targets, progress=self._progress, **self._known
+                self.made(names), self._config, targets=targets, warm=first, progress=self._progress, **self._known
             )
         return self._models[names]
 
@@ -213,6 +221,10 @@ class _Lab:
             batch=self._batch,
             noise=float(np.nanmean(error**2)) if np.isfinite(error).any() else None,
             rng=stream(self._config.seed, strategy, number),
+            asked=[
+                max((self._dataset.conditions[r] for r in self._edits[n]), key=lambda c: c.hours) for n in self.held
+            ],
+            **self._known,
         )
         return pick(strategy, stand)
 
@@ -234,11 +246,11 @@ class _Lab:
         return {str(name): float(value) for name, value in of_row.groupby(level=0).mean().items()}
 
 
-def _edits(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Rows of each edit that was made alone."""
+def _edits(dataset: Dataset, *, combinations: bool) -> dict[str, np.ndarray]:
+    """Rows of each edit that was made alone, and of each combination if these count."""
     found: dict[str, list[int]] = {}
     for row, (name, condition) in enumerate(zip(dataset.perturbations, dataset.conditions, strict=True)):
-        if not condition.is_control and len(names_of(condition)) == 1:
+        if not condition.is_control and (combinations or len(names_of(condition)) == 1):
             found.setdefault(name, []).append(row)
     return {name: np.array(rows) for name, rows in found.items()}
 
@@ -249,7 +261,11 @@ def _n_held(campaign: Campaign, n_edits: int) -> int:
 
 def _claim(folder: Path, dataset: Dataset, campaign: Campaign, config: FitConfig, known: Mapping[str, Any]) -> None:
     """Mark a folder as this campaign's, or refuse one that is another's; more rounds, seeds and strategies go on from what is there."""
-    same = {name: value for name, value in asdict(campaign).items() if name in ("start", "batch", "held_out")}
+    same = {
+        name: value
+        for name, value in asdict(campaign).items()
+        if name in ("start", "batch", "held_out", "warm", "combinations")
+    }
     mark = {"data": dataset.fingerprint, "known": digest_of_known(known["prior"], known["kinship"]), **same}
     text = f"{tomli_w.dumps(mark)}\n[fit]\n{format_config(config)}"
     file = folder / "campaign.toml"

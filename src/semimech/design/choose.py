@@ -110,18 +110,18 @@ def choose(
     return tuple(picks)
 
 
-def criterion_of(name: str) -> Criterion:
-    """A criterion by its name.
+def criterion_of(name: str) -> Criterion | Literal["lessons"]:
+    """A criterion of a round by its name.
 
     Raises
     ------
     ConfigError
         If there is none of that name.
     """
-    for criterion in get_args(Criterion):
+    for criterion in (*get_args(Criterion), "lessons"):
         if name == criterion:
             return criterion
-    raise ConfigError(f"criterion must be one of {', '.join(get_args(Criterion))}, got {name!r}")
+    raise ConfigError(f"criterion must be one of {', '.join(get_args(Criterion))}, lessons, got {name!r}")
 
 
 def remaining(pool: Pool, rows: tuple[int, ...]) -> Float[np.ndarray, "condition condition"]:

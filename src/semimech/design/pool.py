@@ -81,9 +81,8 @@ def make_pool(model: FittedModel, conditions: Sequence[Condition], *, noise: flo
         raise DataError("Candidates: there is none; name genes to edit and times to harvest, or give experiments")
     resolved = tuple(model.system.resolve(condition) for condition in conditions)
     prediction = model.predict_conditions(resolved)
-    seen = model.fit.seen
     if noise is None:
-        noise = float(np.mean((np.asarray(seen.factor * seen.gene) / _Z) ** 2))
+        noise = residual_noise(model)
     total = ((prediction.upper - prediction.lower) / (2 * _Z)) ** 2
     known = np.clip(1.0 - noise / np.maximum(total.mean(axis=1), 1e-12), _LEAST, 1.0)
     squared = total * known[:, None]
@@ -96,6 +95,12 @@ def make_pool(model: FittedModel, conditions: Sequence[Condition], *, noise: flo
         covariance=_covariance(deviation, squared.mean(axis=1), likeness(resolved)),
         noise=max(noise, 1e-12),
     )
+
+
+def residual_noise(model: FittedModel) -> float:
+    """Variance of residuals on conditions that were seen, mean over genes: that of one measured condition, too large where the law misses something."""
+    seen = model.fit.seen
+    return float(np.mean((np.asarray(seen.factor * seen.gene) / _Z) ** 2))
 
 
 def _covariance(

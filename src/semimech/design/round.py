@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,16 @@ from semimech.data import describe
 from semimech.design.candidates import as_experiments
 from semimech.design.choose import Criterion, Pick, choose, remaining
 from semimech.design.goal import Attempt, Goal, choose_for_goal
+from semimech.design.law_lessons import law_lessons
+from semimech.design.lessons import choose_lessons
 from semimech.design.pool import Pool, make_pool
 from semimech.design.prices import Limits
 from semimech.experiment import Condition, Experiment
 from semimech.fit import FittedModel
+from semimech.model import PriorNetwork
 
+_MANY = 500
+"""Conditions beyond which lessons are of two draws of the weights, for time and memory."""
 _TELLS = 0.01
 """Least correlation of errors at which one condition is said to sharpen another."""
 
@@ -47,9 +53,10 @@ def plan_round(
     candidates: Sequence[Condition],
     limits: Limits,
     *,
-    criterion: Criterion | Goal = "error",
+    criterion: Criterion | Literal["lessons"] | Goal = "error",
     queries: Sequence[Condition] = (),
     noise: float | None = None,
+    prior: PriorNetwork | None = None,
     seed: int = 0,
 ) -> Round:
     """Choose the next experiments.
@@ -63,13 +70,15 @@ def plan_round(
     limits
         What fits into the round.
     criterion
-        ``"error"``, ``"information"``, or the state that cells shall reach.
+        ``"error"``, ``"information"``, ``"lessons"`` (`semimech.design.law_lessons`), or the state that cells shall reach.
     queries
         Conditions whose predictions shall become better; all candidates if none are given.
     noise
         Variance of one measured condition, mean over genes; see `make_pool`.
+    prior
+        Known wiring, for lessons.
     seed
-        Decides the draws for a goal.
+        Decides the draws for a goal and for lessons.
 
     Raises
     ------
@@ -88,9 +97,17 @@ def plan_round(
         attempts = choose_for_goal(pool, criterion, limits, seed=seed, is_candidate=can)
         return _round(model, pool, attempts, [_goal_columns(a) for a in attempts], _goal_summary(attempts))
     weight = np.array([c in wanted for c in pool.conditions], float)
-    picks = choose(pool, limits, criterion=criterion, is_candidate=can, weight=weight)
     before = pool.covariance.diagonal() @ weight
-    after = remaining(pool, tuple(pick.row for pick in picks)).diagonal() @ weight
+    if criterion == "lessons":
+        draws = 4 if len(pool.conditions) <= _MANY else 2
+        rng = np.random.default_rng(seed)
+        lessons = law_lessons(model, pool.conditions, prior=prior, noise=noise, n_draws=draws, rng=rng)
+        told = {"asked": weight / weight.sum(), "is_candidate": can, "own": True}
+        picks = choose_lessons([lessons], pool.conditions, limits, **told)
+        after = before * (1.0 - sum(pick.gain for pick in picks))
+    else:
+        picks = choose(pool, limits, criterion=criterion, is_candidate=can, weight=weight)
+        after = remaining(pool, tuple(pick.row for pick in picks)).diagonal() @ weight
     columns = [_pick_columns(model, pool, pick, criterion) for pick in picks]
     summary = {
         "cost": sum(pick.cost for pick in picks),
@@ -124,7 +141,7 @@ def _round(
     return Round(table=table, experiments=as_experiments(conditions, maintenance_medium=maintenance), summary=summary)
 
 
-def _pick_columns(model: FittedModel, pool: Pool, pick: Pick, criterion: Criterion) -> dict[str, object]:
+def _pick_columns(model: FittedModel, pool: Pool, pick: Pick, criterion: str) -> dict[str, object]:
     condition = pool.conditions[pick.row]
     found = Harvested(conditions=model.training, system=model.system).coverage(condition)
     off = float(np.sqrt(pool.covariance[pick.row, pick.row]))
@@ -132,12 +149,12 @@ def _pick_columns(model: FittedModel, pool: Pool, pick: Pick, criterion: Criteri
     new = {"extrapolated": f"new in {axes}", "interpolated": f"between what was measured ({axes})"}.get(
         found.label, f"{found.label} so far"
     )
-    if criterion == "error":
+    if criterion != "information":
         share = pick.gain / max(pick.alone, 1e-300)
         what = f"measuring it removes {100 * pick.gain:.2g} % of the expected squared error of what is asked"
         what += f", {100 * pick.own:.0f} % of that its own"
         correlation = pool.correlation[pick.row, pick.sharpened]
-        if pick.sharpened != pick.row and abs(correlation) > _TELLS:
+        if pick.sharpened != pick.row and (criterion == "lessons" or abs(correlation) > _TELLS):
             what += f", and sharpens {describe(pool.conditions[pick.sharpened])} most"
         if share < 0.9:
             what += f"; those above it tell {100 * (1 - share):.0f} % of what it would have told alone"

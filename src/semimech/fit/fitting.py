@@ -39,6 +39,7 @@ from semimech.fit.rest import restless, restless_notes
 from semimech.fit.select import Selection, edit_folds, select
 from semimech.fit.start import initial_model
 from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
+from semimech.fit.warm import final_fit, narrowed, warm_starts
 from semimech.model import (
     CellModel,
     ExponentialSolver,
@@ -60,6 +61,7 @@ def fit(
     prior: PriorNetwork | None = None,
     kinship: Kinship | None = None,
     targets: Sequence[str] = (),
+    warm: FittedModel | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> FittedModel:
@@ -79,6 +81,9 @@ def fit(
     targets
         Genes that queries may edit although they are neither measured nor edited in training, nor in a table; such an edit is
         predicted by what all edits share.
+    warm
+        An earlier fit of the same genes and targets, to fewer data for instance: its steady-state loss and how often its tables count are not chosen
+        again, and its members go on in half of the steps (`semimech.fit.warm`).
     checkpoint
         Folder where the fit keeps its state; a fit interrupted there goes on from it.
     progress
@@ -89,9 +94,11 @@ def fit(
     DataError
         If there is nothing to fit.
     ConfigError
-        If the steady-state loss asked for is not allowed here, there are fewer devices, or the checkpoint is of another fit.
+        If the steady-state loss asked for is not allowed here, there are fewer devices, the checkpoint is of another fit, or ``warm`` is of
+        other genes or another law.
     """
     config = FitConfig() if config is None else config
+    searched = config if warm is None else narrowed(config, warm.record.chosen)
     check_devices(config.devices)
     if len(dataset.conditions) < 2:
         raise DataError(f"{dataset.name}: {len(dataset.conditions)} conditions; a fit needs at least two")
@@ -113,8 +120,11 @@ def fit(
         borrowed = lending.steps
     counts = () if prior is None else prior.counts
     folder = None if checkpoint is None else Path(checkpoint)
+    if warm is not None and not counts and len(warm.record.chosen.tables) == len(problem.known):
+        counts = warm.record.chosen.tables
     if folder is not None:
-        _claim(folder, config, (problem, scale, borrowed, counts), [stage.hours for stage in problem.plan.stages])
+        known = (problem, scale, borrowed, counts, None if warm is None else warm.fit.members)
+        _claim(folder, config, known, [stage.hours for stage in problem.plan.stages])
     select_key, fit_key, start_key = jax.random.split(jax.random.key(config.seed), 3)
     start = initial_model(
         roster,
@@ -136,19 +146,20 @@ def fit(
         roster=roster,
         start=start,
         solver=solver,
-        pull=steady_state_strength(config, dataset),
+        pull=steady_state_strength(searched, dataset),
         checkpoint=folder,
         progress=progress,
     )
-    selection = select(dataset, training, config, folds=folds, borrowed=borrowed, counts=counts, key=select_key)
+    begin = [] if warm is None else warm_starts(warm, roster, start, config.n_members)
+    selection = select(dataset, training, searched, folds=folds, borrowed=borrowed, counts=counts, key=select_key)
     chosen = selection.chosen
-    program = Program(strength=chosen.strength, config=config)
+    program = Program(strength=chosen.strength, config=searched)
     tests = held_out_tests(dataset, has_composites=config.pooling == "validated", seed=config.seed)
     shown = [*_reweighted_edits(dataset, config), *(~rows for rows in tests)]
     turns = [*islice(cycle(selection.averaged), config.n_members), *([chosen] * len(tests))]
     runs = [run_weights(c, config, np.asarray(row, np.float32), problem) for c, row in zip(turns, shown, strict=True)]
     keys = list(jax.random.split(fit_key, len(runs)))
-    state = training.run(program, runs, keys, n_steps=config.n_steps, label="final fit")
+    state = final_fit(training, program, runs, keys, begin)
     numbers = _numbers(dataset, training, selection, tests, training.models(state), config)
     if lending is not None:
         numbers = replace(numbers, lent=lending.lender.lent)

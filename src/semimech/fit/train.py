@@ -92,7 +92,14 @@ class Training:
     progress: Progress | None = None
 
     def run(
-        self, program: Program, runs: Sequence[Weights], keys: Sequence[PRNGKeyArray], *, n_steps: int, label: str
+        self,
+        program: Program,
+        runs: Sequence[Weights],
+        keys: Sequence[PRNGKeyArray],
+        *,
+        n_steps: int,
+        label: str,
+        begin: Sequence[CellModel] = (),
     ) -> TrainState:
         """Fit every run; runs are independent and share one compiled program.
 
@@ -108,6 +115,8 @@ class Training:
             Steps of the optimiser.
         label
             Name of this set of runs, for progress and for its checkpoint files.
+        begin
+            Trained arrays that each run begins from, if not from those of ``start``.
         """
         groups = [list(range(i, min(i + _AT_ONCE, len(runs)))) for i in range(0, len(runs), _AT_ONCE)]
         _, fixed = split_trained(self.start)
@@ -119,7 +128,8 @@ class Training:
             weights = _stacked([runs[i] for i in padded])
             longest = max(n_steps, *_planned_steps(program.config))
             factors = [int(runs[i].factors) for i in padded]
-            state = _begin(problem, self.start, compiled, [keys[i] for i in padded], longest, factors=factors)
+            drawn, at = [keys[i] for i in padded], [begin[i] for i in padded] if begin else []
+            state = _begin(problem, self.start, compiled, drawn, longest, factors=factors, begin=at)
             file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
             if file is not None and file.exists():
                 state = read_leaves(file, state)
@@ -156,11 +166,9 @@ def _compiled(program: Program) -> Program:
 def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Float[np.ndarray, "run row gene"]:
     """Observed means of every row of a plan from each of the stacked models; one after the other, whatever their number."""
     trained, fixed = split_trained(models)
-    host = jax.tree.map(np.asarray, trained)
-    n_runs = len(jax.tree.leaves(host)[0])
-    runs = [jax.tree.map(lambda leaf, run=run: leaf[run], host) for run in range(n_runs)]
-    found = []
-    for each in runs:
+    host, found = jax.tree.map(np.asarray, trained), []
+    for run in range(len(jax.tree.leaves(host)[0])):
+        each = jax.tree.map(lambda leaf, run=run: leaf[run], host)
         observed, drift = _predict(each, fixed, plan, solver, newton=False)
         # Seldom, so that the program that finds rest then is a second one.
         if float(drift) > _AT_REST and len(fixed.unit) <= _NEWTON_GENES:
@@ -192,18 +200,19 @@ def _begin(
     n_steps: int,
     *,
     factors: Sequence[int],
+    begin: Sequence[CellModel],
 ) -> TrainState:
     """Stacked starts of runs with some of the program's factors each; others load on no gene, and stay so, as covariances are squares of loadings."""
     states = []
-    for key, n_loaded in zip(keys, factors, strict=True):
+    for number, (key, n_loaded) in enumerate(zip(keys, factors, strict=True)):
         model_key, noise_key = jax.random.split(key)
-        trained, _ = split_trained(redraw(start, key=model_key))
+        trained = begin[number] if begin else split_trained(redraw(start, key=model_key))[0]
         noise = initial_noise(problem, most_factors(program.config), n_loaded, key=noise_key)
         flat = ravel_pytree((trained, noise))[0]
         optimiser = optax.scale_by_adam().init(flat)
         history = np.full((n_steps, len(TERMS)), np.nan, np.float32)
-        begin = {"optimiser": optimiser, "safe": first_point(flat), "step": jnp.array(0), "history": history}
-        states.append(TrainState(model=trained, noise=noise, **begin))
+        at = {"optimiser": optimiser, "safe": first_point(flat), "step": jnp.array(0), "history": history}
+        states.append(TrainState(model=trained, noise=noise, **at))
     return _stacked(states)
 
 

@@ -15,7 +15,7 @@ from semimech.data.split import Split, unseen_edit
 from semimech.design import Prices
 from semimech.design.audit import audit, groups_of
 from semimech.design.components import estimate_components
-from semimech.design.value import Saving, saving
+from semimech.design.value import FAR, Saving, saving, sensitivity
 from semimech.evaluate import Method, baseline_methods, compare, run_benchmark
 from semimech.evaluate.compare import best_simple_baseline
 from semimech.fit import FitConfig, FittedModel, fit
@@ -79,9 +79,8 @@ def judge_data(examination: Examination, dataset: Dataset | None, reason: str = 
     ]
     numbers: dict[str, float] = {}
     if dataset is None:
-        return Stage(
-            verdict="not yet", reasons=(*reasons, *([reason] if reason and not reasons else [])), mends=tuple(mends)
-        ), pd.DataFrame()
+        why = (*reasons, *([reason] if reason and not reasons else []))
+        return Stage(verdict="not yet", reasons=why, mends=tuple(mends)), pd.DataFrame()
     table = reliability(dataset)
     edits = {p for p, c in zip(dataset.perturbations, dataset.is_control, strict=True) if not c}
     numbers["edits"] = len(edits)
@@ -111,15 +110,8 @@ def judge_data(examination: Examination, dataset: Dataset | None, reason: str = 
             reasons.append(f"{100 * (1 - told):.0f} % of the effects cannot be told from their batches")
             mends.append("put controls and each edit into the same batches: 'semimech design audit' says where")
     good = f"{len(edits)} edits; {100 * numbers['reproducible_share']:.0f} % of the responses stand out from noise"
-    return (
-        Stage(
-            verdict="not yet" if reasons else "go",
-            reasons=tuple(reasons) or (good,),
-            mends=tuple(dict.fromkeys(mends)),
-            numbers=numbers,
-        ),
-        table,
-    )
+    verdict, why = ("not yet", tuple(reasons)) if reasons else ("go", (good,))
+    return Stage(verdict=verdict, reasons=why, mends=tuple(dict.fromkeys(mends)), numbers=numbers), table
 
 
 def _effects(dataset: Dataset) -> float | None:
@@ -205,7 +197,10 @@ def judge_element(trial: Trial) -> Stage:
 def judge_value(
     trial: Trial, prices: Prices, *, conditions_per_edit: float, edits_per_week: float
 ) -> tuple[Stage, Saving]:
-    """Stage three: edits saved at equal error, from the learning curves of both."""
+    """Stage three: edits saved at equal error, from the learning curves of both.
+
+    Where these cannot be followed (`Saving.can_be_told`), the stage has no number but a lower bound, and does not say go.
+    """
     wide = trial.scores.pivot_table(index=["size", "perturbation"], columns="predictor", values="value")
     pair = [wide[name].unstack("size").dropna() for name in (MODEL, str(trial.comparison["reference"]))]
     common = pair[0].index.intersection(pair[1].index)
@@ -213,17 +208,28 @@ def judge_value(
     found = saving(
         trial.sizes, with_, without, prices, conditions_per_edit=conditions_per_edit, edits_per_week=edits_per_week
     )
-    verdict = "go" if found.lower > 0 else "no" if found.upper < 0 else "not yet"
-    interval = f"(90 % interval {100 * found.lower:.0f} to {100 * found.upper:.0f} %)"
-    said = (
-        f"at the error reached with {found.edits:.0f} edits it saves {100 * found.share:.0f} % of the edits {interval}"
-    )
-    if found.share < 0:
-        said = f"it saves nothing: without it the error reached with {found.edits:.0f} edits takes fewer {interval}"
-    mends = (
-        () if verdict == "go" else ("more held-out edits, or a third size of training set, narrow the learning curves",)
-    )
-    numbers = {name: float(value) for name, value in vars(found).items()}
+    verdict = "no" if found.upper < 0 else "go" if found.lower > 0 and found.can_be_told else "not yet"
+    or_more = " or more" if found.needed_upper >= FAR * found.edits else ""
+    interval = f"(90 % interval {100 * found.lower:.0f} to {100 * found.upper:.0f} %{or_more})"
+    reached = f"the error reached with {found.edits:.0f} edits"
+    told: tuple[str, ...] = ("edits",)
+    if found.can_be_told:
+        told = tuple(vars(found))
+        said = f"at {reached} it saves {100 * found.share:.0f} % of the edits {interval}"
+        said = said if found.share >= 0 else f"it saves nothing: without it {reached} takes fewer {interval}"
+    elif found.lower > 0:
+        told = ("edits", "lower")
+        said = (
+            f"at {reached} it saves at least {100 * found.lower:.0f} % of the edits, and how much more cannot be told: without it, that takes "
+            f"{FAR:.0f} times the edits or more, farther than the learning curve can be followed"
+        )
+    else:
+        said = (
+            f"what it saves cannot be told: from {trial.sizes[0]:.0f} to {found.edits:.0f} training edits errors fall too little for learning curves to be "
+            f"followed {interval}"
+        )
+    mends = ("more held-out edits, or a third size of training set, narrow the learning curves",) * (verdict != "go")
+    numbers = {name: float(getattr(found, name)) for name in told}
     return Stage(verdict=verdict, reasons=(said,), mends=mends, numbers=numbers), found
 
 
@@ -250,12 +256,17 @@ def run_pilot(
 ) -> PilotContent:
     """All three stages; those after one that cannot be judged are left out."""
     data, table = judge_data(examination, dataset, reason)
-    stages, scores, sizes = [data], pd.DataFrame(), np.zeros(0)
+    stages, scores, sizes, prices_table = [data], pd.DataFrame(), np.zeros(0), pd.DataFrame()
     if dataset is not None and data.numbers.get("edits", 0) >= _FEWEST_EDITS and dataset.is_control.any():
         trial = try_element(dataset, config, prior=prior, n_folds=n_folds, say=say)
         stages.append(judge_element(trial))
-        per_edit = float((~dataset.is_control).sum()) / data.numbers["edits"]
-        stages.append(judge_value(trial, prices, conditions_per_edit=per_edit, edits_per_week=edits_per_week)[0])
+        work = {
+            "conditions_per_edit": float((~dataset.is_control).sum()) / data.numbers["edits"],
+            "edits_per_week": edits_per_week,
+        }
+        stage, found = judge_value(trial, prices, **work)
+        stages.append(stage)
+        prices_table = sensitivity(found, prices, **work) if found.can_be_told else prices_table
         names = [MODEL, str(trial.comparison["reference"])]
         scores, sizes = trial.scores[trial.scores["predictor"].isin(names)], trial.sizes
     made = tuple(stages)
@@ -266,6 +277,7 @@ def run_pilot(
         reliability=table,
         scores=scores,
         sizes=tuple(map(float, sizes)),
+        sensitivity=prices_table,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from semimech._files import replacing
 from semimech.report.blocks import Block, Gallery, Heading, Paragraph, Picture, Points, Section, Table, Verdict
@@ -70,6 +71,8 @@ class PilotContent:
         Held-out errors: columns ``size, predictor, perturbation, value``.
     sizes
         Training edits at each ``size``.
+    sensitivity
+        What the saved edits are worth as prices change (`semimech.design.sensitivity`).
     """
 
     title: str
@@ -78,6 +81,7 @@ class PilotContent:
     reliability: pd.DataFrame
     scores: pd.DataFrame
     sizes: tuple[float, ...]
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def as_json(content: PilotContent) -> str:
@@ -93,7 +97,9 @@ def as_json(content: PilotContent) -> str:
         }
         for name, stage in zip(names, content.stages, strict=False)
     }
-    return json.dumps({"title": content.title, "verdict": content.verdict, "stages": stages}, indent=2)
+    prices = json.loads(content.sensitivity.replace([np.inf, -np.inf], np.nan).to_json(orient="records"))
+    told = {"title": content.title, "verdict": content.verdict, "stages": stages, "sensitivity": prices}
+    return json.dumps(told, indent=2)
 
 
 def pilot_sections(content: PilotContent) -> tuple[Section, ...]:
@@ -180,7 +186,28 @@ def _page(content: PilotContent, number: int) -> tuple[Block, ...]:
     if stage.numbers:
         rows = tuple((name.replace("_", " "), f"{value:.3g}") for name, value in stage.numbers.items())
         blocks.append(Table(caption="Figures behind the verdict", head=("figure", "value"), rows=rows))
+    if number == 2 and len(content.sensitivity):
+        blocks.append(_prices(content.sensitivity))
     return tuple(blocks)
+
+
+def _prices(table: pd.DataFrame) -> Table:
+    """Money saved as each price is halved and doubled."""
+    first = table.iloc[0]
+    ends = " to ".join(_money(float(first[name])) for name in ("lower", "upper"))
+    rows = tuple(
+        (str(name), f"{float(value):g}", *(_money(float(each)) for each in money))
+        for name, (value, *money) in table.set_index("price")[["value", "half", "given", "double"]].T.items()
+    )
+    return Table(
+        caption=f"Money saved if one of your prices were half or double of what you gave; at the ends of the 90 % interval of the saving, with prices as given: {ends}.",
+        head=("price of a", "as you gave it", "saved at half of it", "as given", "at double"),
+        rows=rows,
+    )
+
+
+def _money(value: float) -> str:
+    return f"{value:,.0f}" if np.isfinite(value) and abs(value) < 1e9 else "more than can be told"
 
 
 def _gallery(figure: Figure, alt: str, caption: str) -> Gallery:
@@ -209,6 +236,10 @@ def plot_pairs(scores: pd.DataFrame) -> Figure:
     axes.plot([low, high], [low, high], color=MUTED, linewidth=1)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     won = int((wide["semi-mechanistic"] < wide[without]).sum())
     head(figure, "Squared error on held-out edits", f"mechanism is nearer for {won} of {len(wide)}")
     label(axes, x=f"without: {without}", y="with mechanism")
@@ -222,6 +253,7 @@ def plot_curves(scores: pd.DataFrame, sizes: tuple[float, ...]) -> Figure:
         errors = part.groupby("size")["value"].mean()
         at = [sizes[int(size)] for size in errors.index]
         axes.plot(at, errors.to_numpy(), color=look.colour, marker=look.marker, linestyle=look.dashes, label=str(name))
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=SMALL)
     head(figure, "Error against training edits")
