@@ -22,6 +22,7 @@ from benchmarks.founders import markdown
 from semimech.abundance import Tilt, correct_survivors
 
 RESULTS = Path(__file__).parent / "results"
+FEWEST_WORLDS = 5
 KINDS = ("kept", "relaxing", "escapers", "nothing shared", "growth of another cause", "a cost in common")
 N_GENES, N_EDITS, N_FACTORS, N_PROGRAMMES = 60, 40, 6, 5
 HOURS, RELAXATION, STEP = 96.0, 48.0, 2.0
@@ -205,9 +206,14 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 "worlds": len(table),
                 "bias of harvested effects": f"{math.sqrt(max(had.mean(), 0.0)):.3f}",
                 "of corrected ones": f"{math.sqrt(max(left.mean(), 0.0)):.3f}",
-                "bias left [95 %]": f"{share:.0%} [{np.percentile(many, 2.5):.0%}, {np.percentile(many, 97.5):.0%}]"
-                if had.mean() > 1e-4
-                else "–",
+                "bias left [95 %, of five worlds and more]": "–"
+                if had.mean() <= 1e-4
+                else f"{share:.0%}"
+                + (
+                    f" [{np.percentile(many, 2.5):.0%}, {np.percentile(many, 97.5):.0%}]"
+                    if len(table) >= FEWEST_WORLDS
+                    else ""
+                ),
                 "rmse harvested / corrected": f"{table['rmse, harvested'].mean():.3f} / {table['rmse, corrected'].mean():.3f}",
                 "growth explained": f"{table['explained'].median():.2f}",
                 "credence": f"{table['credence'].median():.2f}",
