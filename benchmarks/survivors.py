@@ -23,7 +23,9 @@ from semimech.abundance import Tilt, correct_survivors
 
 RESULTS = Path(__file__).parent / "results"
 FEWEST_WORLDS = 5
-KINDS = ("kept", "relaxing", "escapers", "nothing shared", "growth of another cause", "a cost in common")
+UNBIASED = ("growth of another cause", "a cost in common")
+"""Worlds in which there is nothing to correct."""
+KINDS = ("kept", "relaxing", "escapers", "nothing shared", *UNBIASED)
 N_GENES, N_EDITS, N_FACTORS, N_PROGRAMMES = 60, 40, 6, 5
 HOURS, RELAXATION, STEP = 96.0, 48.0, 2.0
 FOUNDERS, CELLS, CONTROLS = 1500, 200, 1000
@@ -207,7 +209,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 "bias of harvested effects": f"{math.sqrt(max(had.mean(), 0.0)):.3f}",
                 "of corrected ones": f"{math.sqrt(max(left.mean(), 0.0)):.3f}",
                 "bias left [95 %, of five worlds and more]": "–"
-                if had.mean() <= 1e-4
+                if name in UNBIASED
                 else f"{share:.0%}"
                 + (
                     f" [{np.percentile(many, 2.5):.0%}, {np.percentile(many, 97.5):.0%}]"
@@ -229,7 +231,7 @@ def said(rows: pd.DataFrame) -> str:
     for name, table in rows.groupby("world", sort=False):
         mean = table[[c for c in table if c.startswith("squared")]].mean()
         share = math.sqrt(max(mean["squared bias, corrected"], 0.0) / max(mean["squared bias, harvested"], 1e-12))
-        if name in ("growth of another cause", "a cost in common"):
+        if name in UNBIASED:
             moved = table["rmse, corrected"].mean() / table["rmse, harvested"].mean()
             nothing.append(
                 f"{name}: credence {table['credence'].median():.2f}, at most {table['credence'].max():.2f}, error {moved:.2f} times that of harvested effects"
