@@ -9,6 +9,7 @@ gains count per unit of cost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -83,28 +84,66 @@ def choose(
     if not weight.sum() > 0 or (weight < 0).any():
         raise ConfigError("weight of what is asked must be 0 or more, and above 0 for one condition")
     can = np.ones(n, dtype=bool) if is_candidate is None else is_candidate
-    purse = Purse(conditions=pool.conditions, limits=limits)
-    left, picks = pool.covariance.copy(), []
+    left = pool.covariance.copy()
     before = max(float(weight @ np.diagonal(left)), 1e-300)
-    first = _gains(left, pool.noise, weight, criterion, before)
-    while (fits := purse.allowed() & can).any():
-        gains = _gains(left, pool.noise, weight, criterion, before)
-        worth = gains / np.maximum(purse.costs(), 1e-12) if limits.budget is not None else gains
-        row = int(np.argmax(np.where(fits, worth, -np.inf)))
+
+    def take(row: int) -> Float[np.ndarray, " condition"]:
         removed = weight * left[:, row] ** 2
-        others = np.where(np.arange(n) == row, -1.0, removed)
+        left[:] -= np.outer(left[:, row], left[:, row]) / (left[row, row] + pool.noise)
+        return removed
+
+    return in_turn(
+        Purse(conditions=pool.conditions, limits=limits),
+        can,
+        gains=lambda: _gains(left, pool.noise, weight, criterion, before),
+        take=take,
+    )
+
+
+def in_turn(
+    purse: Purse,
+    can: Bool[np.ndarray, " condition"],
+    *,
+    gains: Callable[[], Float[np.ndarray, " condition"]],
+    take: Callable[[int], Float[np.ndarray, " condition"]],
+) -> tuple[Pick, ...]:
+    """Take candidates one by one, each the one that adds most, or most for its price, to those before it.
+
+    Parameters
+    ----------
+    purse
+        What still fits into the round.
+    can
+        Which conditions can be done.
+    gains
+        What each would add now.
+    take
+        Counts one as done; returns what that removes of the error of each condition, up to a factor.
+
+    Raises
+    ------
+    ConfigError
+        If nothing fits into the round.
+    """
+    picks: list[Pick] = []
+    first = gains()
+    while (fits := purse.allowed() & can).any():
+        now = gains() if picks else first
+        worth = now / np.maximum(purse.costs(), 1e-12) if purse.limits.budget is not None else now
+        row = int(np.argmax(np.where(fits, worth, -np.inf)))
+        removed = take(row)
+        others = np.where(np.arange(len(removed)) == row, -1.0, removed)
         best = int(np.argmax(others))
         picks.append(
             Pick(
                 row=row,
-                gain=float(gains[row]),
+                gain=float(now[row]),
                 alone=float(first[row]),
                 own=float(removed[row] / max(removed.sum(), 1e-300)),
                 sharpened=best if others[best] > 0 else row,
                 cost=purse.take(row),
             )
         )
-        left -= np.outer(left[:, row], left[:, row]) / (left[row, row] + pool.noise)
     if not picks:
         raise ConfigError("no candidate fits into the round: raise the budget or a limit, or name cheaper candidates")
     return tuple(picks)

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from semimech._errors import ConfigError
-from semimech.design.choose import Pick
+from semimech.design.choose import Pick, in_turn
 from semimech.design.prices import Limits, Purse
 from semimech.experiment import Condition
 
@@ -100,30 +99,18 @@ def choose_lessons(
     ConfigError
         If nothing fits into the round.
     """
-    purse, left = Purse(conditions=conditions, limits=limits), list(lessons)
-    picks: list[Pick] = []
+    left = list(lessons)
     before: float = max(sum(float(each.errors() @ asked) for each in lessons), 1e-300)
-    gained = lambda: np.sum([each.gains(asked, own=own) for each in left], axis=0) / before
-    first = gained()
-    while (fits := purse.allowed() & is_candidate).any():
-        gains = gained() if picks else first
-        worth = gains / np.maximum(purse.costs(), 1e-12) if limits.budget is not None else gains
-        row = int(np.argmax(np.where(fits, worth, -np.inf)))
+
+    def take(row: int) -> Float[np.ndarray, " condition"]:
         after = [each.after(row) for each in left]
-        removed = asked * np.sum([old.errors() - new.errors() for old, new in zip(left, after, strict=True)], axis=0)
-        others = np.where(np.arange(len(removed)) == row, -1.0, removed)
-        best = int(np.argmax(others))
-        picks.append(
-            Pick(
-                row=row,
-                gain=float(gains[row]),
-                alone=float(first[row]),
-                own=float(removed[row] / max(removed.sum(), 1e-300)),
-                sharpened=best if others[best] > 0 else row,
-                cost=purse.take(row),
-            )
-        )
-        left = after
-    if not picks:
-        raise ConfigError("no candidate fits into the round: raise the budget or a limit, or name cheaper candidates")
-    return tuple(picks)
+        fallen = np.sum([old.errors() - new.errors() for old, new in zip(left, after, strict=True)], axis=0)
+        left[:] = after
+        return asked * fallen
+
+    return in_turn(
+        Purse(conditions=conditions, limits=limits),
+        is_candidate,
+        gains=lambda: np.sum([each.gains(asked, own=own) for each in left], axis=0) / before,
+        take=take,
+    )
