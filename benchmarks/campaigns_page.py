@@ -62,9 +62,9 @@ def ratios(curves: pd.DataFrame, *, at: int = AT) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def interval_of_median(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
+def interval_of_median(values: np.ndarray) -> tuple[float, float, float]:
     """Median, and its 90 % bootstrap interval; infinite values stand for more than was played."""
-    drawn = np.sort(rng.choice(values, (2000, len(values))), axis=1)
+    drawn = np.sort(np.random.default_rng(0).choice(values, (2000, len(values))), axis=1)
     medians = drawn[:, len(values) // 2] if len(values) % 2 else drawn[:, len(values) // 2 - 1 : len(values) // 2 + 1]
     medians = medians if medians.ndim == 1 else medians.mean(axis=1)
     low, high = np.quantile(medians, (0.05, 0.95), method="nearest")
@@ -75,15 +75,15 @@ def told(value: float) -> str:
     return "more than was played" if not np.isfinite(value) else f"{value:.2f}"
 
 
-def median_told(values: np.ndarray, rng: np.random.Generator) -> str:
+def median_told(values: np.ndarray) -> str:
     """A median and its interval; of few values the lowest and highest in round brackets instead."""
     if len(values) < FEWEST:
         return f"{told(float(np.median(values)))} ({told(values.min())}, {told(values.max())})"
-    median, low, high = interval_of_median(values, rng)
+    median, low, high = interval_of_median(values)
     return f"{told(median)} [{told(low)}, {told(high)}]"
 
 
-def family_part(family: str, curves: pd.DataFrame, rng: np.random.Generator) -> list[str]:
+def family_part(family: str, curves: pd.DataFrame) -> list[str]:
     """Tables of one family, and what they say."""
     part = curves[curves["family"] == family]
     n = part["seed"].nunique()
@@ -104,9 +104,9 @@ def family_part(family: str, curves: pd.DataFrame, rng: np.random.Generator) -> 
         whose = "semimech" if name in OURS else "field" if name in FIELD else "–"
         cells = " | ".join(f"{wide.loc[name, s]:.3f}" if name in wide.index else "" for s in sizes)
         count = "–" if name == "random" else f"{wins[name]} of {n}"
-        lines.append(f"| {name} | {whose} | {cells} | {median_told(found[name], rng)} | {count} |")
+        lines.append(f"| {name} | {whose} | {cells} | {median_told(found[name])} | {count} |")
     few = f"{n} worlds are too few for intervals and for a verdict: any of these may be chance."
-    return lines + ["", *(verdict(of, rng) if n >= FEWEST else [few, ""]), left_over(part), ""]
+    return lines + ["", *(verdict(of) if n >= FEWEST else [few, ""]), left_over(part), ""]
 
 
 def left_over(part: pd.DataFrame) -> str:
@@ -123,15 +123,15 @@ def left_over(part: pd.DataFrame) -> str:
     )
 
 
-def verdict(of: pd.DataFrame, rng: np.random.Generator) -> list[str]:
+def verdict(of: pd.DataFrame) -> list[str]:
     """The targets against the tables, in words; the field's best and our own are chosen by their medians, and then paired by world."""
     wide = of.pivot(index="seed", columns="strategy", values="ratio")
-    found = {name: interval_of_median(wide[name].to_numpy(), rng) for name in wide}
+    found = {name: interval_of_median(wide[name].to_numpy()) for name in wide}
     field = min((name for name in FIELD if name in found), key=lambda name: found[name][0])
     said = lambda value, target: (
         "reached by interval" if value[2] <= target else "reached, not by interval" if value[0] <= target else "missed"
     )
-    lines = [f"Best of the field: `{field}`, {median_told(wide[field].to_numpy(), rng)} of random's edits."]
+    lines = [f"Best of the field: `{field}`, {median_told(wide[field].to_numpy())} of random's edits."]
     for kind, names in (
         ("Best of semimech that is told no more than these", set(OURS) - set(NAMED)),
         ("Told the names of the scored edits, which no strategy of the field is", set(NAMED)),
@@ -141,8 +141,8 @@ def verdict(of: pd.DataFrame, rng: np.random.Generator) -> list[str]:
         ours = min(names & set(found), key=lambda name: (found[name][0], found[name][2], name))
         paired = np.nan_to_num((wide[ours] / wide[field]).to_numpy(), nan=1.0, posinf=np.inf)
         lines += [
-            f"{kind}: `{ours}`, {median_told(wide[ours].to_numpy(), rng)}; the target of 0.50 is {said(found[ours], 0.5)}. It needs {median_told(paired, rng)} of the edits of `{field}`, world by world; "
-            f"the target of 0.80 is {said(interval_of_median(paired, rng), 0.8)}."
+            f"{kind}: `{ours}`, {median_told(wide[ours].to_numpy())}; the target of 0.50 is {said(found[ours], 0.5)}. It needs {median_told(paired)} of the edits of `{field}`, world by world; "
+            f"the target of 0.80 is {said(interval_of_median(paired), 0.8)}."
         ]
     return ["  \n".join(lines), ""]
 
@@ -187,7 +187,6 @@ def savings_part(table: pd.DataFrame) -> list[str]:
 
 def page(table: pd.DataFrame) -> str:
     """The results as text."""
-    rng = np.random.default_rng(0)
     scored = table[table["seed"] >= 500]
     curves = shares(scored if len(scored) else table)
     families = list(dict.fromkeys(curves["family"]))
@@ -222,6 +221,6 @@ def page(table: pd.DataFrame) -> str:
         "",
     ]
     for family in families:
-        lines += family_part(family, curves, rng)
+        lines += family_part(family, curves)
     lines += savings_part(scored if len(scored) else table)
     return "\n".join(lines) + "\n"

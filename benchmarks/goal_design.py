@@ -13,18 +13,15 @@ import time
 from itertools import combinations
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 
-from benchmarks.order_matters import LATE, MEDIUM, N_CELLS, RECIPE, SWITCH, asked, measure, training_conditions
+from benchmarks.order_matters import LATE, MEDIUM, RECIPE, SWITCH, asked, measure, measured_world
 from semimech import FitConfig, fit
-from semimech.data import CellSystem, Dataset, dataset_from_means, log1p_scale
+from semimech.data import Dataset
 from semimech.design import Limits, choose_for_goal, make_goal, make_pool
 from semimech.design.goal import draw_closeness
 from semimech.experiment import Condition
-from semimech.model import PriorNetwork
-from semimech.simulate import prior_network, random_world
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = FitConfig(
@@ -61,21 +58,8 @@ def added(data: Dataset, condition: Condition, *, own: bool) -> np.ndarray:
 
 def one_world(number: int) -> pd.DataFrame:
     """The distance from the goal at which each planner ends, for goals that are states of protocols of the world."""
-    world_key, data_key, truth_key, prior_key = jax.random.split(jax.random.key(number), 4)
-    world = random_world(RECIPE, key=world_key)
-    conditions = training_conditions(world.genes)
-    mean = measure(world, conditions, n_cells=N_CELLS, key=data_key)
-    data = dataset_from_means(
-        world.genes,
-        conditions,
-        mean,
-        scale=log1p_scale(),
-        standard_error=np.full(mean.shape, 0.02),
-        n=np.full(len(mean), N_CELLS),
-        system=CellSystem(name="goal", media=(MEDIUM,)),
-        name=f"goal {number}",
-    )
-    model = fit(data, CONFIG, prior=PriorNetwork(edges=prior_network(world, key=prior_key), use="mask"))
+    world, data, prior, truth_key = measured_world(number, name="goal")
+    model = fit(data, CONFIG, prior=prior)
     able = protocols(world.genes)
     truth = measure(world, able, n_cells=N_TRUTH_CELLS, key=truth_key)
     pool = make_pool(model, able)

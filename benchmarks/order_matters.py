@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
+from jaxtyping import PRNGKeyArray
 
 from semimech import FitConfig, FittedModel, fit
 from semimech.data import CellSystem, Dataset, dataset_from_means, log1p_scale
@@ -105,8 +106,8 @@ def latent_shift(data: Dataset, gene: str) -> np.ndarray:
     return control + (shift[0] + shift[1 + genes.index(gene)]) @ axes[:5]
 
 
-def one_world(number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Errors of all methods, and order effects with their intervals, in one world."""
+def measured_world(number: int, *, name: str) -> tuple[World, Dataset, PriorNetwork, PRNGKeyArray]:
+    """A world, what is measured of it, a mask of its wiring with false edges, and the key of its truth."""
     world_key, data_key, truth_key, prior_key = jax.random.split(jax.random.key(number), 4)
     world = random_world(RECIPE, key=world_key)
     conditions = training_conditions(world.genes)
@@ -118,14 +119,19 @@ def one_world(number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         scale=log1p_scale(),
         standard_error=np.full(mean.shape, 0.02),
         n=np.full(len(mean), N_CELLS),
-        system=CellSystem(name="order", media=(MEDIUM,)),
-        name=f"order {number}",
+        system=CellSystem(name=name, media=(MEDIUM,)),
+        name=f"{name} {number}",
     )
+    return world, data, PriorNetwork(edges=prior_network(world, key=prior_key), use="mask"), truth_key
+
+
+def one_world(number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Errors of all methods, and order effects with their intervals, in one world."""
+    world, data, prior, truth_key = measured_world(number, name="order")
     queries = [(gene, late) for gene in world.genes for late in LATE]
     swapped = measure(world, [medium_first(*q) for q in queries], n_cells=N_TRUTH_CELLS, key=truth_key)
     straight = measure(world, [edit_first(*q) for q in queries], n_cells=N_TRUTH_CELLS, key=truth_key)
     config = FitConfig(n_members=8, n_steps=300, validation_steps=150, checkpoint_every=150, max_step_hours=12.0)
-    prior = PriorNetwork(edges=prior_network(world, key=prior_key), use="mask")
     models = {"semi-mechanistic": fit(data, config), "semi-mechanistic + prior": fit(data, config, prior=prior)}
     learned = {name: m.predict_conditions([medium_first(*q) for q in queries]).mean for name, m in models.items()}
     rows = []
