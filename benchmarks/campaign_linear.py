@@ -1,6 +1,6 @@
 """Campaigns with a law in closed form: ridge on the known edges, propagated through the network, so that a campaign takes a second.
 
-It stands in for the fit where hundreds of campaigns are needed: for the coverage of predicted savings. Regression and propagation are those of `semimech.design.law_lessons`.
+It stands in for the fit where hundreds of campaigns are needed: for the coverage of predicted savings. Regression and propagation are those of `semimech.fit.linear_law` and `semimech.design.law_lessons`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 
 from benchmarks.campaign_worlds import SE, Bench
 from semimech.design import Limits
-from semimech.design.law_lessons import MISFIT, RANGE, posterior, regulators_of, responses, signals
+from semimech.design.law_lessons import responses
 from semimech.design.lessons import Lessons, choose_lessons
 from semimech.design.strategies import farthest
+from semimech.fit.linear_law import MISFIT, RANGE, posterior, regulators_of, signals
 
 EDGE_VARIANCE = 0.25
 """Of the weight of a possible edge; the same in all worlds, where `law_lessons` estimates it."""

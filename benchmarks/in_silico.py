@@ -60,7 +60,9 @@ def sparse_model(n_genes: int, n_edges: int, n_members: int, seed: int) -> Fitte
         (jnp.asarray(weight), jnp.asarray(np.log(np.log(2) / half_life) * np.ones((n_members, 1)), jnp.float32)),
     )
     number = np.zeros((), np.float32)
-    width = Calibration(gene=np.ones(n_genes, np.float32), slope=number, own=number, factor=np.float32(0.1) + number)
+    width = Calibration(
+        gene=np.ones(n_genes, np.float32), slope=number, doubt=number, own=number, factor=np.float32(0.1) + number
+    )
     fit = Fit(
         members=members,
         control=scale.to_observed(unit).astype(np.float32),
@@ -70,6 +72,7 @@ def sparse_model(n_genes: int, n_edges: int, n_members: int, seed: int) -> Fitte
         compose=np.array([1.0, 0.0, 0.0, 0.0], np.float32),
         trust=np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], np.float32),
         lent=nothing_lent(n_genes),
+        edges=np.zeros((2, 0), np.int32),
         seen=width,
         late=width,
         later=width,

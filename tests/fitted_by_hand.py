@@ -32,7 +32,9 @@ def by_hand(
     max_step_hours: float = 0.05,
 ) -> FittedModel:
     """A fitted model of these laws, one for each member, that takes short steps."""
-    width = Calibration(gene=np.ones(N_GENES), slope=np.zeros(()), own=np.ones(()), factor=np.ones(()))
+    width = Calibration(
+        gene=np.ones(N_GENES), slope=np.zeros(()), doubt=np.zeros(()), own=np.ones(()), factor=np.ones(())
+    )
     fit = Fit(
         members=ensemble(*laws, scale=scale),
         control=UNIT,
@@ -42,6 +44,7 @@ def by_hand(
         compose=np.array(compose),
         trust=np.array([*trust, 0.0, 0.0, 0.0][:6]),
         lent=nothing_lent(N_GENES),
+        edges=np.zeros((2, 0), np.int32),
         seen=width,
         late=width,
         later=width,

@@ -176,7 +176,9 @@ def test_a_model_with_a_part_of_other_content_is_refused(folder, part):
         load(folder)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "3", '{"format": 6, "roster": []}', '{"format": "1"}'])
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "3", f'{{"format": {saving.FORMAT}, "roster": []}}', '{"format": "1"}']
+)
 def test_a_folder_of_another_program_is_refused(tmp_path, content):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model.json").write_text(content)

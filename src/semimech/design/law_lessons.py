@@ -10,21 +10,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from semimech._errors import ConfigError
 from semimech.design.lessons import Lessons
 from semimech.design.pool import residual_noise
-from semimech.experiment import Condition, Edit
+from semimech.experiment import Condition
 from semimech.fit import FittedModel
+from semimech.fit.linear_law import (
+    ELASTICITY,
+    MISFIT,
+    RANGE,
+    STABLE,
+    edge_variance,
+    edit_sources,
+    last_rows,
+    posterior,
+    regulators_of,
+    relative_slope,
+    signals,
+)
 from semimech.model import PriorNetwork
 
-_STEP = 0.05
-ELASTICITY = 0.5 / np.log(2.0)
-"""Of the signal in the logarithm of the abundance, at that of unedited cells."""
-STABLE, RANGE, _VARIANCES = 0.9, (-4.0, 3.0), (0.01, 1.0)
-MISFIT = 0.02
-"""Squared logarithm that a linear law misses, beside noise."""
 _MOST_NUMBERS = 2**29
 """Features beyond which no list of lessons is made: 2 GiB, and some three times that while a batch is chosen."""
 
@@ -71,10 +78,10 @@ def law_lessons(
     else:
         column, there = regulators_of(able)
     refuse_too_many(len(conditions), column.shape, n_draws)
-    edited = _last_rows(model.training)
-    slope = _slope(model, np.asarray(model.fit.control, np.float64))
+    edited = last_rows(model.training)
+    slope = relative_slope(model.scale, np.asarray(model.fit.control, np.float64))
     change = np.clip(np.asarray(model.fit.change, np.float64)[edited] / slope, *RANGE)
-    source, asked = (_sources(model, each) for each in ([model.training[row] for row in edited], conditions))
+    source, asked = (edit_sources(model.roster, each) for each in ([model.training[row] for row in edited], conditions))
     told: Float[np.ndarray, " gene"] = (residual_noise(model) if noise is None else noise) / slope**2
     missed = told + MISFIT
     variance = edge_variance(change, source, able, told)
@@ -101,14 +108,6 @@ def law_lessons(
     )
 
 
-def regulators_of(
-    able: Bool[np.ndarray, "gene regulator"],
-) -> tuple[Int[np.ndarray, "gene feature"], Bool[np.ndarray, "gene feature"]]:
-    """Columns of the regulators that each gene may have, padded to the most that one has, and which of them are no padding."""
-    column = np.argsort(~able, axis=1, kind="stable")[:, : max(int(able.sum(axis=1).max()), 1)]
-    return column, np.take_along_axis(able, column, axis=1)
-
-
 def refuse_too_many(n_conditions: int, shape: tuple[int, ...], n_draws: int) -> None:
     """Refuse features that would not fit into memory, with what to leave out.
 
@@ -124,19 +123,6 @@ def refuse_too_many(n_conditions: int, shape: tuple[int, ...], n_draws: int) -> 
             f"lessons: {n_conditions} conditions, {n_genes} genes of up to {most} regulators and {n_draws} draws take {numbers * 4 / 2**30:.0f} GiB, "
             f"and at most {_MOST_NUMBERS * 4 / 2**30:.0f} are held: name fewer candidates, take a table of wiring with fewer regulators for each gene, or choose by 'error'"
         )
-
-
-def posterior(
-    read: Float[np.ndarray, "edit group feature"],
-    change: Float[np.ndarray, "edit gene"],
-    noise: Float[np.ndarray, " group"],
-    variance: float,
-) -> tuple[Float[np.ndarray, "gene feature"], Float[np.ndarray, "group feature feature"]]:
-    """Mean of the weights of each gene and their covariance, of each gene or of all: Bayesian linear regression on what was read, the weights normal around zero."""
-    precision = np.einsum("egf,egk->gfk", read, read) / noise[:, None, None] + np.eye(read.shape[2]) / variance
-    covariance = np.linalg.inv(precision)
-    moment = np.einsum("egf,eg->gf", np.broadcast_to(read, (*change.shape, read.shape[2])), change)
-    return np.einsum("gfk,gk->gf", covariance / noise[:, None, None], moment), covariance
 
 
 def _without_own(
@@ -156,37 +142,6 @@ def _without_own(
     return mean
 
 
-def _last_rows(training: Sequence[Condition]) -> Int[np.ndarray, " edit"]:
-    """The last harvest of each edit."""
-    rows: dict[tuple[Edit, ...], int] = {}
-    for row, condition in enumerate(training):
-        edits = condition.edits
-        if edits and (edits not in rows or condition.hours >= training[rows[edits]].hours):
-            rows[edits] = row
-    return np.array(list(rows.values()), dtype=int)
-
-
-def _sources(model: FittedModel, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition regulator"]:
-    """What each edit itself takes from, or adds to, the signal of its target, `semimech.model.regulation.regulator_signal`; zero for all others."""
-    source = np.zeros((len(conditions), len(model.roster.regulators)))
-    column = {gene: i for i, gene in enumerate(model.roster.regulators)}
-    for row, condition in enumerate(conditions):
-        for edit in condition.edits:
-            e = edit.efficacy
-            signal = {"crispri": np.log2(2.0 - e) - 1.0, "crispra": np.log2(2.0 + e) - 1.0}.get(edit.kind, -e)
-            source[row, column[edit.gene]] = signal
-    return source
-
-
-def signals(
-    change: Float[np.ndarray, "condition gene"], source: Float[np.ndarray, "condition regulator"]
-) -> Float[np.ndarray, "condition regulator"]:
-    """What the network reads of each regulator where genes changed by so many logarithms, edited ones by their source alone."""
-    signal = np.zeros_like(source)
-    signal[:, : change.shape[1]] = np.log2(1.0 + np.exp(change)) - 1.0
-    return np.where(source != 0.0, source, signal)
-
-
 def responses(
     weight: Float[np.ndarray, "gene regulator"], source: Float[np.ndarray, "condition regulator"]
 ) -> Float[np.ndarray, "condition gene"]:
@@ -200,22 +155,3 @@ def responses(
     loop = np.zeros(weight.shape[1])
     loop[:n] = np.diagonal(through)
     return np.clip(source @ (through / np.maximum(1.0 + ELASTICITY * loop, 0.2)).T, *RANGE)
-
-
-def _slope(model: FittedModel, start: Float[np.ndarray, " gene"]) -> Float[np.ndarray, " gene"]:
-    """How far the observed mean of unedited cells moves per relative change of the state."""
-    state = np.maximum(model.scale.to_state(start), 1e-9)
-    return np.maximum((model.scale.to_observed(state * (1.0 + _STEP)) - start) / _STEP, 1e-3)
-
-
-def edge_variance(
-    change: Float[np.ndarray, "edit gene"],
-    source: Float[np.ndarray, "edit regulator"],
-    able: Bool[np.ndarray, "gene regulator"],
-    noise: Float[np.ndarray, " gene"],
-) -> float:
-    """Variance of the weights of possible edges: what edits did to the genes that their targets may regulate and that they did not edit."""
-    edit, regulator = np.nonzero(source)
-    hit = able[:, regulator].T & (source[edit, : change.shape[1]] == 0.0)
-    squared = (change[edit] ** 2 - noise) / (source[edit, regulator] ** 2)[:, None]
-    return float(np.clip(squared[hit].mean() if hit.any() else 0.0, *_VARIANCES))

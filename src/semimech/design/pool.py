@@ -99,8 +99,7 @@ def make_pool(model: FittedModel, conditions: Sequence[Condition], *, noise: flo
 
 def residual_noise(model: FittedModel) -> float:
     """Variance of residuals on conditions that were seen, mean over genes: that of one measured condition, too large where the law misses something."""
-    seen = model.fit.seen
-    return float(np.mean((np.asarray(seen.factor * seen.gene) / _Z) ** 2))
+    return model.fit.seen.noise
 
 
 def _covariance(

@@ -25,6 +25,7 @@ from semimech.fit.folder import read_result, write_result
 from semimech.fit.problem import own_genes
 from semimech.fit.record import Result
 from semimech.fit.train import predict_members
+from semimech.fit.weights import KnownWeights
 from semimech.model import (
     ExponentialSolver,
     Operator,
@@ -75,6 +76,15 @@ class FittedModel(AbstractDynamicPredictor):
             kin=result.kin,
             has_pool=result.system.is_stationary and any(c.is_control and c.media == (None,) for c in result.training),
         )
+        self._weights = KnownWeights(
+            roster=result.roster,
+            scale=self.scale,
+            control=result.fit.control,
+            training=result.training,
+            change=result.fit.change,
+            noise=result.fit.seen.noise,
+            edges=result.fit.edges,
+        )
 
     def predict(self, experiments: Sequence[Experiment]) -> ad.AnnData:
         """Predict every harvest of experiments, and say how each stands to what the model was trained on.
@@ -108,7 +118,11 @@ class FittedModel(AbstractDynamicPredictor):
         found, own = self.corrected(conditions), own_genes(conditions, self.genes)
         mean, kinds = found.mean, found.kinds
         change = mean - self.fit.control
-        widths = {kind: getattr(self.fit, kind).half_width(change, own) for kind in dict.fromkeys(kinds)}
+        left_open = np.zeros_like(change)
+        if unseen := [row for row, kind in enumerate(kinds) if kind == "unseen"]:
+            asked = [self.system.resolve(conditions[row]) for row in unseen]
+            left_open[unseen] = self._weights.left_open(asked, change[unseen])
+        widths = {kind: getattr(self.fit, kind).half_width(change, own, left_open) for kind in dict.fromkeys(kinds)}
         width = np.array([widths[kind][row] for row, kind in enumerate(kinds)]).reshape(mean.shape)
         return Prediction(mean=mean, lower=mean - width, upper=mean + width)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from semimech._errors import ConfigError, DataError
 from semimech._files import replacing
@@ -20,36 +20,31 @@ from semimech.assumptions.catalogue import STATIONARY_CONTROLS
 from semimech.assumptions.diagnostics import Finding, audit_training, violation_note
 from semimech.data import Dataset
 from semimech.data.edited_moments import moments_with_edited_cells
-from semimech.experiment import Condition
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
-from semimech.fit.calibrate import calibrate
 from semimech.fit.candidates import run_weights, steady_state_strength
 from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
 from semimech.fit.devices import check_devices
-from semimech.fit.donors import nothing_lent
+from semimech.fit.finish import finished_numbers, with_known_edges
 from semimech.fit.fitted import FittedModel, prediction_solver
-from semimech.fit.held_out import BETWEEN, LAW_ALONE, changes_of, find_shares, held_out_tests, shrunk
+from semimech.fit.held_out import held_out_tests
 from semimech.fit.notes import strength_notes, table_notes
 from semimech.fit.problem import check_strength, data_weight, edited_genes, make_problem, make_roster
-from semimech.fit.record import Fit, Record, Result
+from semimech.fit.record import Record, Result
 from semimech.fit.rest import restless, restless_notes
-from semimech.fit.select import Selection, edit_folds, select
+from semimech.fit.select import edit_folds, select
 from semimech.fit.start import initial_model
-from semimech.fit.train import TERMS, Program, Progress, Training, TrainState, predict_members
+from semimech.fit.train import TERMS, Program, Progress, Training, TrainState
 from semimech.fit.warm import final_fit, narrowed, warm_starts
 from semimech.model import (
-    CellModel,
     ExponentialSolver,
     Kinship,
     PriorNetwork,
     ScaleGrid,
     accurate_solver,
     coupled,
-    harvest_times,
-    make_plan,
     sized,
 )
 
@@ -160,7 +155,8 @@ def fit(
     runs = [run_weights(c, config, np.asarray(row, np.float32), problem) for c, row in zip(turns, shown, strict=True)]
     keys = list(jax.random.split(fit_key, len(runs)))
     state = final_fit(training, program, runs, keys, begin)
-    numbers = _numbers(dataset, training, selection, tests, training.models(state), config)
+    numbers = finished_numbers(dataset, training, selection, tests, training.models(state), config)
+    numbers = with_known_edges(numbers, dataset, roster, selection, folds, prior)
     if lending is not None:
         numbers = replace(numbers, lent=lending.lender.lent)
     members = jax.tree.map(lambda leaf: leaf[: config.n_members], state)
@@ -222,61 +218,6 @@ def _reweighted_edits(dataset: Dataset, config: FitConfig) -> list[Float[np.ndar
         weight = 0.5 + 0.5 * generator.exponential(size=len(edits))
         rows.append(np.array([weight[edits[tuple(names_of(c))]] for c in dataset.conditions]))
     return rows
-
-
-def _numbers(
-    dataset: Dataset,
-    training: Training,
-    selection: Selection,
-    tests: Sequence[Bool[np.ndarray, " condition"]],
-    models: CellModel,
-    config: FitConfig,
-) -> Fit:
-    """Residuals, what of them is carried over, and calibrations; the last models held conditions out."""
-    n_conditions, n_tests, solver = len(dataset.conditions), len(tests), prediction_solver(config)
-    predicted = predict_members(models, training.problem.plan, solver)[:, :n_conditions].astype(np.float64)
-    n_members = len(predicted) - n_tests
-    own = edited_genes(dataset)
-    control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
-    residual = dataset.mean - predicted[:n_members].mean(axis=0)
-    fitted = calibrate(residual, dataset.mean - residual - control, own)
-    unseen = fitted
-    if np.isfinite(selection.held_out).all(axis=1).any():
-        unseen = calibrate(dataset.mean - selection.held_out, selection.held_out - control, own)
-
-    def ask(run: int) -> Callable[[Sequence[Condition]], Float[np.ndarray, "condition gene"]]:
-        model = jax.tree.map(lambda leaf: leaf[run : run + 1] if isinstance(leaf, jax.Array) else leaf, models)
-
-        def answer(asked: Sequence[Condition]) -> Float[np.ndarray, "condition gene"]:
-            plan = make_plan(asked, training.roster, times=harvest_times(dataset.conditions))
-            return predict_members(model, plan, solver)[0, : len(asked)].astype(np.float64)
-
-        return answer
-
-    shares = find_shares(
-        dataset,
-        tests,
-        list(predicted[n_members:]),
-        [ask(n_members + number) for number in range(n_tests)],
-        untested=LAW_ALONE if config.pooling == "none" else BETWEEN,
-    )
-    later = shares.widths.get("later", fitted)
-    late = shares.widths.get("late", later)
-    return Fit(
-        members=jax.tree.map(lambda leaf: leaf[:n_members] if isinstance(leaf, jax.Array) else leaf, models),
-        control=dataset.control_mean().astype(np.float32),
-        residual=shrunk(dataset, residual).astype(np.float32),
-        carry_over=shares.carry_over.astype(np.float32),
-        change=changes_of(dataset).astype(np.float32),
-        compose=shares.compose.astype(np.float32),
-        trust=np.array(selection.trust, np.float32),
-        lent=nothing_lent(len(dataset.genes)),
-        seen=shares.widths.get("seen", late),
-        late=late,
-        later=later,
-        parts=shares.widths.get("parts", unseen),
-        unseen=unseen,
-    )
 
 
 def _findings(dataset: Dataset, config: FitConfig, assumptions: Sequence[Assumption]) -> tuple[Finding, ...]:

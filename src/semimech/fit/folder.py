@@ -29,7 +29,7 @@ from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
 from semimech.model import CellModel, Edges, Pieces, Programmes, Roster, ScaleGrid, rewired, wiring
 
-FORMAT = 6
+FORMAT = 7
 _PACKAGES = ("semimech", "jax", "jaxlib", "equinox", "diffrax", "optax", "numpy", "scipy", "pandas", "anndata")
 
 
@@ -171,6 +171,7 @@ def _write_parts(result: Result, network: pd.DataFrame, folder: Path) -> None:
         "kin": result.kin,
         "lent": {name: len(getattr(result.fit.lent, name)) for name in ("row", "own", "response", "hours")},
         "network": _network_sizes(result.fit.members),
+        "known_edges": result.fit.edges.shape[1],
         "scale_grid": len(result.fit.members.scale.state),
         "versions": package_versions(),
     }
@@ -201,7 +202,7 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
     stacked = jax.tree.map(
         lambda leaf: jnp.stack([leaf] * config.n_members) if isinstance(leaf, jax.Array) else leaf, start
     )
-    calibration = Calibration(gene=gene, slope=number, own=number, factor=number)
+    calibration = Calibration(gene=gene, slope=number, doubt=number, own=number, factor=number)
     return Fit(
         members=stacked,
         control=gene,
@@ -211,6 +212,7 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         compose=np.zeros(4, np.float32),
         trust=np.zeros(6, np.float32),
         lent=_empty_lent(about),
+        edges=np.zeros((2, about["known_edges"]), np.int32),
         seen=calibration,
         late=calibration,
         later=calibration,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import equinox as eqx
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from semimech.assumptions.diagnostics import Finding
 from semimech.data import CellSystem
@@ -46,6 +46,8 @@ class Fit(eqx.Module):
         (`semimech.fit.pooling.Nested`), from inner validation.
     lent
         What they borrow (`semimech.fit.donors`).
+    edges
+        Rows and columns of the edges that a prior network knows.
     seen, late, later, parts, unseen
         Calibration of intervals: for what was seen, at times between its harvests, after the last, and after the last of all; for what
         was seen in parts; for edits that were not trained on.
@@ -59,6 +61,7 @@ class Fit(eqx.Module):
     compose: Float[np.ndarray, 4]
     trust: Float[np.ndarray, 6]
     lent: Lent
+    edges: Int[np.ndarray, "2 edge"]
     seen: Calibration
     late: Calibration
     later: Calibration
