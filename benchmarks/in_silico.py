@@ -67,6 +67,7 @@ def sparse_model(n_genes: int, n_edges: int, n_members: int, seed: int) -> Fitte
         members=members,
         control=scale.to_observed(unit).astype(np.float32),
         residual=np.zeros((0, n_genes), np.float32),
+        missed=np.zeros(n_genes, np.float32),
         carry_over=np.zeros((3, 3), np.float32),
         change=np.zeros((0, n_genes), np.float32),
         compose=np.array([1.0, 0.0, 0.0, 0.0], np.float32),

@@ -35,10 +35,12 @@ def by_hand(
     width = Calibration(
         gene=np.ones(N_GENES), slope=np.zeros(()), doubt=np.zeros(()), own=np.ones(()), factor=np.ones(())
     )
+    residual = np.zeros((len(training), N_GENES)) if residual is None else residual
     fit = Fit(
         members=ensemble(*laws, scale=scale),
         control=UNIT,
-        residual=np.zeros((len(training), N_GENES)) if residual is None else residual,
+        residual=residual,
+        missed=(residual**2).sum(axis=0) / max(len(residual), 1),
         carry_over=np.array([[carry_over, carry_over, 0.0]] * 3),
         change=np.zeros((len(training), N_GENES)),
         compose=np.array(compose),

@@ -95,6 +95,8 @@ def test_a_method_that_predicted_nothing_has_an_empty_comparison():
         ({"metric": "r2"}, "no score is called 'r2'"),
         ({"metric": "mse", "reference": "z"}, "no predictor is called"),
         ({"metric": "mse", "level": 95.0}, "95 % is 0.95"),
+        ({"metric": "mse", "scope": "exclude"}, "scope must be 'all' or 'excl', got 'exclude'"),
+        ({"metric": "mse", "mode": "rollout"}, "mode must be"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

@@ -12,6 +12,7 @@ from small_fits import QUICK, asked
 
 from semimech._errors import DataError
 from semimech.data import Dataset
+from semimech.experiment import Condition
 from semimech.fit import FittedModel, fit, load
 from semimech.fit.borrow import COEXPRESSION, CORESPONSE, NETWORK, borrowing_note, learn_borrowing
 from semimech.fit.problem import data_weight, edited_genes
@@ -202,3 +203,19 @@ def test_without_borrowing_nothing_is_lent(data):
     assert model.fit.trust[3:].tolist() == [0.0, 0.0, 0.0]
     assert not model.corrected([asked("G6", 12.0)]).borrowed.any()
     assert model.record.likeness.empty
+
+
+@pytest.mark.parametrize("hours", [33.3, 0.7])
+def test_a_time_that_single_precision_does_not_hold_keeps_its_own_amplitude(hours):
+    """What is found at 24 h, a fifth of that at the end, is found again where the harvest is at such an hour."""
+    data, _ = world()
+    moved = replace(data, conditions=tuple(_at(c, hours) if c.hours == 24.0 else c for c in data.conditions))
+    table = {"kinship": Kinship(complexes={"table": TABLE})}
+    found, before = learn(moved, **table), learn(data, **table)
+    np.testing.assert_allclose(found.lender.lent.hours, [hours, 72.0], rtol=1e-6)
+    np.testing.assert_allclose(found.lender.lent.amplitude, before.lender.lent.amplitude, rtol=1e-6)
+    np.testing.assert_allclose(found.steps, before.steps, atol=1e-9)
+
+
+def _at(condition_: Condition, hours: float) -> Condition:
+    return Condition(history=(*condition_.history[:-1], replace(condition_.history[-1], hours=hours)))

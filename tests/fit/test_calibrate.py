@@ -104,3 +104,11 @@ def test_without_residuals_the_interval_is_a_point():
     zeros = np.zeros((4, 3))
     calibration = calibrate(zeros, zeros, zeros > 0)
     np.testing.assert_array_equal(calibration.half_width(zeros, zeros > 0), 0.0)
+
+
+def test_where_every_measured_gene_is_edited_the_width_is_that_of_edited_genes():
+    residual = np.random.default_rng(7).normal(size=(6, 2))
+    nothing, everywhere = np.zeros((6, 2)), np.ones((6, 2), bool)
+    found = calibrate(residual, nothing, everywhere)
+    assert found.own == pytest.approx(np.sqrt((residual**2).mean()), rel=1e-5)
+    assert np.isfinite(found.half_width(nothing, everywhere)).all()

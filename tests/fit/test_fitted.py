@@ -237,7 +237,7 @@ def test_the_network_lists_edges_by_size_with_their_spread_over_members(fitted):
     top = network.iloc[0]
     values = weight[:, fitted.genes.index(top["target"]), fitted.roster.regulators.index(top["source"])]
     assert top["weight"] == pytest.approx(values.mean(), rel=1e-5)
-    assert top["spread"] == pytest.approx(values.std(), rel=1e-4)
+    assert top["spread"] == pytest.approx(values.std(ddof=1), rel=1e-4)
     assert (network["weight"].abs() > 1e-3).all()
 
 

@@ -100,3 +100,12 @@ def test_the_edited_gene_itself_does_not_enter_what_edits_have_in_common():
     other[["G0" in text for text in texts], 0] += 50.0
     query = asked(drugs(("B", 1.0), ("C", 1.0)))
     np.testing.assert_allclose(linear(*texts, change=change).change(query), linear(*texts, change=other).change(query))
+
+
+def test_a_row_that_alone_tells_the_common_effect_does_not_pass_for_the_effects():
+    """CRISPRa balances CRISPRi in two rows; without the third nothing is known of what edits have in common."""
+    strength = np.array([[0.5, -0.5, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+    change = np.array([[1.0], [2.0], [5.0]])
+    common, effects = ridge(strength, change)
+    assert np.isfinite(common).all() and np.isfinite(effects).all()
+    np.testing.assert_allclose((strength @ effects)[:2], change[:2], rtol=0.05)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from semimech.experiment import parse_experiment
-from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, best_shares, find_trust, unedited
+from semimech.fit.pooling import ANY_EDIT, MEASURED, Nested, anonymous, cross_fitted, find_trust, unedited
 
 RNG = np.random.default_rng(0)
 SHAPE = (40, 5)
 WEIGHT = RNG.uniform(0.5, 2.0, SHAPE)
 EDIT = np.arange(SHAPE[0]) // 2
+NO_GROUPS = np.zeros(SHAPE[0], int)
 
 
 def nested() -> Nested:
@@ -44,7 +45,7 @@ def test_what_one_edit_alone_tells_is_not_expected_of_the_next():
     start, direction = np.zeros(SHAPE), np.random.default_rng(1).normal(size=SHAPE)
     levels = Nested(unedited=start, control=start, shared=start, specific=direction, borrowed=np.zeros((*SHAPE, 3)))
     truth = np.where(EDIT[:, None] == 3, 100.0, -0.2) * direction
-    assert best_shares(levels.steps, truth, WEIGHT)[2] == pytest.approx(1.0)
+    assert cross_fitted(levels.steps, truth, WEIGHT, NO_GROUPS)[0][2] == pytest.approx(1.0)
     found = find_trust(levels, truth, WEIGHT, EDIT)
     assert found.trust[2] == pytest.approx(0.0)
     np.testing.assert_allclose(found.held_out, levels.control, atol=1e-9)
@@ -109,7 +110,7 @@ def test_with_much_credit_the_law_stands_against_what_few_edits_say_and_without_
 def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
     levels = nested()
     truth = levels.pooled(np.array(outside)) + 0.1 * RNG.normal(size=SHAPE)
-    found = best_shares(levels.steps, truth - levels.unedited, WEIGHT)
+    found, _ = cross_fitted(levels.steps, truth - levels.unedited, WEIGHT, NO_GROUPS)
     error = lambda trust: float((WEIGHT * (levels.pooled(np.array(trust)) - truth) ** 2).sum())
     grid = itertools.product((0.0, 0.5, 1.0), repeat=6)
     assert error(found) <= min(map(error, grid)) + 1e-9
@@ -119,7 +120,7 @@ def test_a_truth_beyond_the_ends_gives_the_best_point_between_them(outside):
 def test_pooling_is_never_worse_on_what_it_was_found_on():
     levels = nested()
     truth = RNG.normal(size=SHAPE)
-    found = levels.pooled(best_shares(levels.steps, truth - levels.unedited, WEIGHT))
+    found = levels.pooled(cross_fitted(levels.steps, truth - levels.unedited, WEIGHT, NO_GROUPS)[0])
     error = lambda predicted: float((WEIGHT * (predicted - truth) ** 2).sum())
     assert (
         error(found) <= min(error(x) for x in (levels.unedited, levels.control, levels.shared, levels.specific)) + 1e-9
@@ -159,3 +160,12 @@ def test_an_edit_keeps_its_place_without_its_name_when_another_joins_it():
 def test_without_its_edits_a_condition_has_no_compound_either():
     asked = parse_experiment("dose X 1uM > wait 5h > harvest").conditions["harvest"]
     assert unedited(asked).is_control
+
+
+def test_what_shares_are_worth_is_told_by_shares_found_without_each_group():
+    """Two conditions, one step: each is moved by the other's share, and alone a step is taken whole."""
+    steps, target = np.array([[[1.0]], [[2.0]]]), np.array([[0.25], [1.6]])
+    together, taken = cross_fitted(steps, target, np.ones((2, 1)), np.array([0, 1]))
+    assert together == pytest.approx([(0.25 + 2 * 1.6) / 5])
+    np.testing.assert_allclose(taken, [[0.8], [2 * 0.25]], rtol=1e-6)
+    np.testing.assert_allclose(cross_fitted(steps, target, np.ones((2, 1)), np.zeros(2, int))[1], steps[..., 0])

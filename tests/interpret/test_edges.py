@@ -40,7 +40,7 @@ def test_inclusion_is_the_share_of_members_with_the_sign_of_the_mean(weights, si
     row = edges.iloc[0]
     assert (row["sign"], row["inclusion"]) == (sign, inclusion)
     assert row["weight"] == pytest.approx(np.mean(weights))
-    assert row["spread"] == pytest.approx(np.std(weights))
+    assert row["spread"] == pytest.approx(np.std(weights, ddof=1))
 
 
 def test_edges_below_the_least_weight_are_left_out_and_the_largest_stand_first():

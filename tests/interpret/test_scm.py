@@ -34,8 +34,8 @@ def test_the_table_lists_direct_and_total_effects_with_their_spread():
     members = [LinearSCM(genes=("A", "B", "C"), matrix=m, constant=np.zeros(3)) for m in (chain, other)]
     table = scm_table(members).set_index(["source", "target"])
     assert sorted(table.index) == [("A", "B"), ("A", "C"), ("B", "C")]
-    assert table.loc[("A", "C")].tolist() == pytest.approx([0.0, 0.0, 0.3, 0.1])
-    assert table.loc[("B", "C")].tolist() == pytest.approx([0.6, 0.2, 0.6, 0.2])
+    assert table.loc[("A", "C")].tolist() == pytest.approx([0.0, 0.0, 0.3, 0.1 * 2**0.5])
+    assert table.loc[("B", "C")].tolist() == pytest.approx([0.6, 0.2 * 2**0.5, 0.6, 0.2 * 2**0.5])
     assert scm_table(members, least=0.55).shape[0] == 1
     with pytest.raises(ValueError, match="at least one"):
         scm_table([])

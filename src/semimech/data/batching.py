@@ -82,7 +82,9 @@ def matched_minibatches(
     if dataset.cells is None:
         raise DataError(f"Dataset {dataset.name!r} has no cells, only means: minibatches need cells")
     edited = np.flatnonzero(~dataset.is_control)
-    by_condition = {int(c): np.flatnonzero(dataset.cells.condition == c) for c in edited}
+    order = np.argsort(dataset.cells.condition, kind="stable")
+    ends = np.cumsum(np.bincount(dataset.cells.condition, minlength=len(dataset.conditions)))
+    by_condition = {int(c): each for c, each in enumerate(np.split(order, ends[:-1]))}
     edited = np.array([c for c in edited if len(by_condition[int(c)])], dtype=int)
     pools = control_pools(dataset, dataset.cells)
     return _draw(dataset, dataset.cells, edited, by_condition, pools, (n_conditions, n_cells, n_controls, n_steps), rng)

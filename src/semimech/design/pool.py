@@ -99,7 +99,7 @@ def make_pool(model: FittedModel, conditions: Sequence[Condition], *, noise: flo
 
 def residual_noise(model: FittedModel) -> float:
     """Variance of residuals on conditions that were seen, mean over genes: that of one measured condition, too large where the law misses something."""
-    return model.fit.seen.noise
+    return model.fit.seen.typical_variance
 
 
 def _covariance(

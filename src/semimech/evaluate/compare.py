@@ -12,7 +12,7 @@ from scipy import stats
 from semimech.baselines import BASELINES
 from semimech.evaluate.ceiling import CEILING
 from semimech.evaluate.metrics import ERRORS
-from semimech.evaluate.score import ROLL_OUT
+from semimech.evaluate.score import ONE_STEP, ROLL_OUT, SCOPES
 
 _KEYS = ["dataset", "seed", "fold", "condition"]
 _RESULT = ["estimate", "lower", "upper", "n_conditions", "n_edits", "won", "unit"]
@@ -69,7 +69,7 @@ def compare(
     Raises
     ------
     ValueError
-        If the metric, the reference or a predictor is not in the table, or ``level`` is not between 0 and 1.
+        If the metric, the reference or a predictor is not in the table, ``scope`` or ``mode`` is none, or ``level`` is not between 0 and 1.
 
     References
     ----------
@@ -77,6 +77,9 @@ def compare(
     .. [2] Hesterberg, What teachers should know about the bootstrap, The American Statistician 69, 371 (2015).
     """
     _check(scores, metric, level, [] if reference is None else [reference], predictors or [])
+    for name, value, known in (("scope", scope, SCOPES), ("mode", mode, (ROLL_OUT, ONE_STEP))):
+        if value not in known:
+            raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {value!r}")
     chosen = scores[(scores["metric"] == metric) & (scores["scope"] == scope) & (scores["mode"] == mode)]
     rows = []
     for split, part in chosen.groupby("split", sort=False):

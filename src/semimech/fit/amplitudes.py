@@ -70,4 +70,4 @@ def amplitudes(
             prior = power.mean()
             amplitude[which] = (product + prior * product.sum() / power.sum()) / (power + prior)
         amplitude[which] = np.clip(amplitude[which], 0.0, most)
-    return times.astype(np.float32).astype(float), amplitude
+    return times, amplitude

@@ -117,7 +117,8 @@ class _Lesson:
         place = {int(donor): i for i, donor in enumerate(known)}
         but = frozenset(name for name, number in self.donors.number.items() if number not in place)
         tables: dict[object, Table] = {}
-        for condition, edit in zip(self.donors.seen.conditions, self.donors.made, strict=True):
+        asked = zip(self.donors.seen.conditions, self.donors.made, strict=True)
+        for condition, edit in {self.donors.template(*each): each for each in asked}.values():
             rows, effects = self.donors.effects(condition, edit, but=but)
             key = (tuple(rows), effects.tobytes())
             if key not in tables:

@@ -41,8 +41,8 @@ class Calibration(eqx.Module):
     factor: Float[np.ndarray, ""]
 
     @property
-    def noise(self) -> float:
-        """Variance of what was held out where no change is predicted, mean over genes."""
+    def typical_variance(self) -> float:
+        """Of residuals where no change is predicted, mean over genes."""
         return float(np.mean((np.asarray(self.factor * self.gene, np.float64) / _QUANTILE) ** 2))
 
     def half_width(
@@ -92,14 +92,14 @@ def calibrate(
     rows = np.isfinite(residual).all(axis=1)
     residual, change, other = residual[rows], change[rows], ~is_own[rows]
     squared = residual**2
-    pooled = squared[other].mean()
+    pooled = squared[other].mean() if other.any() else squared.mean()
     own = np.sqrt(squared[~other].mean()) if (~other).any() else np.sqrt(pooled)
     open_here = np.zeros_like(squared) if left_open is None else left_open[rows]
     leverage = np.stack([change**2 * other, open_here * other])
     counts, growth = other.sum(axis=0, dtype=float), np.zeros(2)
     for _ in range(_PASSES):
         rest = (squared - np.tensordot(growth, leverage, 1)) * other
-        variance = _variance(rest.sum(axis=0), counts, rest.sum() / other.sum(), pooled)
+        variance = _variance(rest.sum(axis=0), counts, rest.sum() / max(other.sum(), 1), pooled)
         growth = _growth(leverage, squared - variance)
     gene = np.sqrt(variance)
     left = _variance_without_each(rest, other, pooled)
@@ -140,7 +140,8 @@ def _variance_without_each(
     """The same without each condition in turn; of a single condition its own is all there is."""
     if len(rest) < 2:
         return np.broadcast_to(
-            _variance(rest.sum(axis=0), other.sum(axis=0, dtype=float), rest.sum() / other.sum(), pooled), rest.shape
+            _variance(rest.sum(axis=0), other.sum(axis=0, dtype=float), rest.sum() / max(other.sum(), 1), pooled),
+            rest.shape,
         )
     total, counts = rest.sum(axis=0) - rest, other.sum(axis=0, dtype=float) - other
     typical = total.sum(axis=1) / np.maximum(counts.sum(axis=1), 1.0)

@@ -119,6 +119,11 @@ class Seen:
             return self.pool - by_law
         return self.residual_of(control) if self.knows(control) else np.zeros_like(by_law)
 
+    def has_unedited(self, condition: Condition) -> bool:
+        """Whether unedited cells to hold a condition against were measured."""
+        control = merged(condition, without_edits)
+        return (self.pool is not None and control.media == (None,)) or self.knows(control)
+
     def terms(self, condition: Condition) -> tuple[Term, ...] | None:
         """The parts of a condition of edits that were all seen, with their signs; ``None`` if one was not, or there is none.
 

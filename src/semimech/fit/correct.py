@@ -35,12 +35,15 @@ class Corrected:
         How each condition stands to what was seen.
     borrowed
         What unseen edits borrow, a part of the mean.
+    unedited
+        Unedited cells of the same times and media, as measured where they were, else by the laws.
     """
 
     mean: Float[np.ndarray, "condition gene"]
     carried: Float[np.ndarray, "condition gene"]
     kinds: tuple[Kind, ...]
     borrowed: Float[np.ndarray, "condition gene"]
+    unedited: Float[np.ndarray, "condition gene"]
 
 
 class Corrections:
@@ -75,11 +78,12 @@ class Corrections:
         lent, donors = fit.lent, [training[row] for row in fit.lent.row]
         change = np.asarray(fit.change, np.float64)
         linear = LinearEffects(Seen(conditions=training, residual=change, pool=pool), genes)
-        self._linear = linear if any(c.is_control for c in training) else None
+        self._has_controls = any(c.is_control for c in training)
+        self._linear = linear if self._has_controls else None
         donated = make_donors(donors, change[lent.row], genes, pool)
         self._lender = Lender(donors=donated, kin=kin, lent=lent, linear=self._linear)
         # without unedited cells, what edits were measured to have in common is all of it borrowed, or nothing (`semimech.fit.select`)
-        self._stands_on_edits = bool(fit.trust[3] > 0) and not any(c.is_control for c in training)
+        self._stands_on_edits = bool(fit.trust[3] > 0) and not self._has_controls
         self._trained_genes = {gene for condition in training for gene in _genes(condition)}
 
     def predict(
@@ -125,6 +129,7 @@ class Corrections:
         nested = nested.moved(self._fit.control - nested.unedited) if self._stands_on_edits else nested
         mean[unseen] = np.where(own[unseen], mean[unseen], nested.pooled(trust))
         carried, borrowed, used = np.zeros_like(mean), np.zeros_like(mean), 0
+        measured = [self._seen.unedited(*each) for each in zip(controls, no_edit, strict=True)]
         borrowed[unseen] = np.where(own[unseen], 0.0, steps @ trust[3:])
         for row, (condition, known, change) in enumerate(zip(conditions, terms, changes, strict=True)):
             if known is not None:
@@ -134,7 +139,7 @@ class Corrections:
                 mean[row] = made.additive + compose[0] * law
                 carried[row] = compose[1] * control + compose[2] * beyond + compose[3] * np.where(own[row], 0.0, linear)
                 continue
-            control = self._seen.unedited(controls[row], no_edit[row])
+            control = measured[row]
             if condition.is_control:
                 carried[row] = control
             elif kinds[row] == "unseen":
@@ -144,7 +149,12 @@ class Corrections:
                 carried[row] = shares[0] * control + shares[1] * (self._seen.residual_of(condition) - control)
                 carried[row] += shares[2] * halted.get(row, 0.0)
         mean = mean + carried
-        return Corrected(mean=mean, carried=carried, kinds=tuple(kinds), borrowed=borrowed)
+        unedited = (
+            no_edit + np.reshape(measured, mean.shape)
+            if self._has_controls
+            else np.broadcast_to(self._fit.control, mean.shape)
+        )
+        return Corrected(mean=mean, carried=carried, kinds=tuple(kinds), borrowed=borrowed, unedited=unedited)
 
     def loan(self, condition: Condition) -> Loan | None:
         """What a condition borrows, before it is shared out; ``None`` where all its edits were trained on."""

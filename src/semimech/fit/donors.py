@@ -129,8 +129,12 @@ class Donors:
         keep = np.array([self.names[row] not in but for row in rows], dtype=bool)
         return rows[keep], self._without_own(rows[keep], values[keep])
 
+    def template(self, condition: Condition, edit: Edit) -> Condition:
+        """The condition with the edit made in any gene: what has the same template borrows the same effects."""
+        return merged(condition, partial(_in_place, edit, replace(edit, gene="ANY")))
+
     def _all_effects(self, condition: Condition, edit: Edit) -> tuple[np.ndarray, np.ndarray]:
-        template = merged(condition, partial(_in_place, edit, replace(edit, gene="ANY")))
+        template = self.template(condition, edit)
         if template not in self._effects:
             found = {}
             made = list(dict.fromkeys(self.made))

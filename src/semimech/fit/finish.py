@@ -60,19 +60,21 @@ def finished_numbers(
         [ask(n_members + number) for number in range(n_tests)],
         untested=LAW_ALONE if config.pooling == "none" else BETWEEN,
     )
-    later = shares.widths.get("later", fitted)
+    later = shares.widths.get("later", unseen)
     late = shares.widths.get("late", later)
+    seen = shares.widths.get("seen", late if "later" in shares.widths else fitted)
     return Fit(
         members=jax.tree.map(lambda leaf: leaf[:n_members] if isinstance(leaf, jax.Array) else leaf, models),
         control=dataset.control_mean().astype(np.float32),
         residual=shrunk(dataset, residual).astype(np.float32),
+        missed=(residual**2).mean(axis=0).astype(np.float32),
         carry_over=shares.carry_over.astype(np.float32),
         change=changes_of(dataset).astype(np.float32),
         compose=shares.compose.astype(np.float32),
         trust=np.array(selection.trust, np.float32),
         lent=nothing_lent(len(dataset.genes)),
         edges=np.zeros((2, 0), np.int32),
-        seen=shares.widths.get("seen", late),
+        seen=seen,
         late=late,
         later=later,
         parts=shares.widths.get("parts", unseen),
@@ -84,16 +86,16 @@ def with_known_edges(
     numbers: Fit,
     dataset: Dataset,
     roster: Roster,
-    selection: Selection,
+    held_out: Float[np.ndarray, "condition gene"],
     folds: Sequence[Bool[np.ndarray, " condition"]],
     prior: PriorNetwork | None,
 ) -> Fit:
     """Intervals of unseen edits that widen where the weights of known edges are open, as far as held-out edits show that they should."""
-    if prior is None or not np.isfinite(selection.held_out).all(axis=1).any():
+    if prior is None or not np.isfinite(held_out).all(axis=1).any():
         return numbers
     edges = np.stack(np.nonzero(prior.known(roster))).astype(np.int32)
     control = np.stack([dataset.matched_control(c) for c in dataset.conditions])
-    change, left_open = selection.held_out - control, np.zeros_like(dataset.mean)
+    change, left_open = held_out - control, np.zeros_like(dataset.mean)
     for fold in folds:
         kept, out = np.flatnonzero(~fold), np.flatnonzero(fold & np.isfinite(change).all(axis=1))
         weights = KnownWeights(
@@ -102,9 +104,9 @@ def with_known_edges(
             control=numbers.control,
             training=[dataset.conditions[row] for row in kept],
             change=numbers.change[kept],
-            noise=numbers.seen.noise,
+            noise=numbers.missed,
             edges=edges,
         )
         left_open[out] = weights.left_open([dataset.conditions[row] for row in out], change[out])
-    unseen = calibrate(dataset.mean - selection.held_out, change, edited_genes(dataset), left_open)
+    unseen = calibrate(dataset.mean - held_out, change, edited_genes(dataset), left_open)
     return replace(numbers, edges=edges, unseen=unseen)

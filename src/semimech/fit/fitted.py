@@ -82,7 +82,7 @@ class FittedModel(AbstractDynamicPredictor):
             control=result.fit.control,
             training=result.training,
             change=result.fit.change,
-            noise=result.fit.seen.noise,
+            noise=result.fit.missed,
             edges=result.fit.edges,
         )
 
@@ -117,7 +117,7 @@ class FittedModel(AbstractDynamicPredictor):
         """
         found, own = self.corrected(conditions), own_genes(conditions, self.genes)
         mean, kinds = found.mean, found.kinds
-        change = mean - self.fit.control
+        change = mean - found.unedited
         left_open = np.zeros_like(change)
         if unseen := [row for row, kind in enumerate(kinds) if kind == "unseen"]:
             asked = [self.system.resolve(conditions[row]) for row in unseen]
@@ -237,7 +237,7 @@ class FittedModel(AbstractDynamicPredictor):
         if mechanism is None:
             return pd.DataFrame({"source": [], "target": [], "weight": [], "spread": []})
         weight = np.asarray(mechanism.full())
-        mean, spread = weight.mean(axis=0), weight.std(axis=0)
+        mean, spread = weight.mean(axis=0), weight.std(axis=0, ddof=min(len(weight) - 1, 1))
         target, source = np.nonzero(np.abs(mean) > 1e-3)
         edges = pd.DataFrame(
             {

@@ -156,7 +156,7 @@ def fit(
     keys = list(jax.random.split(fit_key, len(runs)))
     state = final_fit(training, program, runs, keys, begin)
     numbers = finished_numbers(dataset, training, selection, tests, training.models(state), config)
-    numbers = with_known_edges(numbers, dataset, roster, selection, folds, prior)
+    numbers = with_known_edges(numbers, dataset, roster, selection.held_out, folds, prior)
     if lending is not None:
         numbers = replace(numbers, lent=lending.lender.lent)
     members = jax.tree.map(lambda leaf: leaf[: config.n_members], state)

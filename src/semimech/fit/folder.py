@@ -207,6 +207,7 @@ def _empty_fit(about: dict[str, Any], roster: Roster, config: FitConfig, n_train
         members=stacked,
         control=gene,
         residual=np.zeros((n_training, n_genes), np.float32),
+        missed=gene,
         carry_over=np.zeros((3, 3), np.float32),
         change=np.zeros((n_training, n_genes), np.float32),
         compose=np.zeros(4, np.float32),

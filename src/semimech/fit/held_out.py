@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 
 from semimech.data import Dataset
@@ -13,9 +14,10 @@ from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration, calibrate
 from semimech.fit.compose import Seen, held_out_composites, merged, without_edits
 from semimech.fit.linear import LinearEffects
-from semimech.fit.pooling import best_shares
+from semimech.fit.pooling import cross_fitted
 from semimech.fit.problem import edited_genes
 
+_GROUPS = 30
 Means = Float[np.ndarray, "condition gene"]
 
 
@@ -119,7 +121,7 @@ def find_shares(
     *,
     untested: Untested,
 ) -> Shares:
-    """Shares of corrections that help most on what was held out, and intervals of what was then predicted.
+    """Shares of corrections that help most on what was held out, and intervals of what others' shares then predicted of each.
 
     Parameters
     ----------
@@ -144,8 +146,9 @@ def find_shares(
             continue
         rows, steps, start = tested.rows, np.stack(tested.steps), np.stack(tested.start)
         truth, is_own = dataset.mean[rows], own[rows]
-        shares = best_shares(steps.transpose(0, 2, 1), truth - start, ~is_own * 1.0)
-        corrected = start + np.einsum("s,csg->cg", shares, steps)
+        group = pd.factorize(np.array([dataset.perturbations[row] for row in rows], object))[0] % _GROUPS
+        shares, taken = cross_fitted(steps.transpose(0, 2, 1), truth - start, ~is_own * 1.0, group)
+        corrected = start + taken
         control = np.stack([dataset.matched_control(dataset.conditions[row]) for row in rows])
         found[kind], widths[kind] = shares, calibrate(truth - corrected, corrected - control, is_own)
     follows = untested if dataset.system.is_stationary else LAW_ALONE

@@ -22,6 +22,7 @@ from semimech.fit.compose import Seen, merged, name_of
 
 _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _MOST = 1000
+_SOLE = 1e-9  # share of its own that a row has at least in what it leaves out: one that alone tells a common effect has none
 _MARK = Edit(gene="ANY", kind="knockout")
 Name: TypeAlias = tuple[str, str]
 
@@ -119,7 +120,8 @@ def ridge(
         scale = max((total.T @ weighted).item(), 1e-12)
         common = weighted.T @ change / scale
         dual = inverse @ (change - total * common)
-        left_out = dual / (np.diagonal(inverse)[:, None] - weighted**2 / scale)
+        own = np.diagonal(inverse)[:, None]
+        left_out = dual / np.maximum(own - weighted**2 / scale, _SOLE * own)
         error = float((left_out**2).sum())
         if error < least * (1.0 - 1e-6):
             best, least = (common[0], common + strength.T @ dual), error

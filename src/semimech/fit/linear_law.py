@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from semimech.data.scale import Scale
 from semimech.experiment import Condition, Edit
-from semimech.model import Roster
+from semimech.model import Roster, context_arrays
 
 _STEP = 0.05
 ELASTICITY = 0.5 / np.log(2.0)
@@ -49,16 +49,11 @@ def last_rows(training: Sequence[Condition]) -> Int[np.ndarray, " edit"]:
 
 
 def edit_sources(roster: Roster, conditions: Sequence[Condition]) -> Float[np.ndarray, "condition regulator"]:
-    """What each edit itself takes from, or adds to, the signal of its target, `semimech.model.regulation.regulator_signal`; zero for all others, and for genes that the roster does not hold."""
-    source = np.zeros((len(conditions), len(roster.regulators)))
-    column = {gene: i for i, gene in enumerate(roster.regulators)}
-    for row, condition in enumerate(conditions):
-        for edit in condition.edits:
-            e = edit.efficacy
-            signal = {"crispri": np.log2(2.0 - e) - 1.0, "crispra": np.log2(2.0 + e) - 1.0}.get(edit.kind, -e)
-            if edit.gene in column:
-                source[row, column[edit.gene]] = signal
-    return source
+    """What edits themselves take from, or add to, the signals of their targets, `semimech.model.regulation.regulator_signal`; zero for all others."""
+    made = context_arrays([condition.history[-1].context for condition in conditions], roster)
+    level = np.ones(made.activity.shape)
+    level[:, : len(roster.genes)] = np.log2(1.0 + np.asarray(made.production, np.float64))
+    return np.asarray(made.activity, np.float64) * level - 1.0
 
 
 def regulators_of(
@@ -76,10 +71,12 @@ def posterior(
     variance: float,
 ) -> tuple[Float[np.ndarray, "gene feature"], Float[np.ndarray, "group feature feature"]]:
     """Mean of the weights of each gene and their covariance, of each gene or of all: Bayesian linear regression on what was read, the weights normal around zero."""
-    precision = np.einsum("egf,egk->gfk", read, read) / noise[:, None, None] + np.eye(read.shape[2]) / variance
+    by_group = np.ascontiguousarray(read.transpose(1, 2, 0))
+    precision = by_group @ by_group.transpose(0, 2, 1) / noise[:, None, None] + np.eye(read.shape[2]) / variance
     covariance = np.linalg.inv(precision)
-    moment = np.einsum("egf,eg->gf", np.broadcast_to(read, (*change.shape, read.shape[2])), change)
-    return np.einsum("gfk,gk->gf", covariance / noise[:, None, None], moment), covariance
+    moment = by_group @ change.T[..., None] if len(by_group) == change.shape[1] else change.T @ by_group[0].T
+    moment = moment.reshape(change.shape[1], -1)
+    return (covariance / noise[:, None, None] @ moment[..., None])[..., 0], covariance
 
 
 def edge_variance(

@@ -131,16 +131,23 @@ def find_trust(
     return Trusted(trust=trust, held_out=nested.unedited + start + slope * beyond)
 
 
-def best_shares(
+def cross_fitted(
     steps: Float[np.ndarray, "condition gene step"],
     target: Float[np.ndarray, "condition gene"],
     weight: Float[np.ndarray, "condition gene"],
-) -> Float[np.ndarray, " step"]:
+    group: Int[np.ndarray, " condition"],
+) -> tuple[Float[np.ndarray, " step"], Float[np.ndarray, "condition gene"]]:
     """Shares between 0 and 1 of steps whose sum is nearest to a target: bounded, weighted least squares.
 
-    A step that changes nothing has share 1. Entries with NaN are left out.
+    A step that changes nothing has share 1. Entries with NaN are left out. Beside them, the sum of the steps of each condition with shares that were found without its group, whole
+    steps where there is no other: what shares would be worth for conditions on which they were not found.
     """
-    return _bounded(_products(steps, target, weight, np.zeros(len(steps), dtype=int)).sum(axis=0))
+    products = _products(steps, target, weight, group)
+    taken = np.zeros_like(target)
+    for number in range(len(products)):
+        out = group == number
+        taken[out] = steps[out] @ _bounded(np.delete(products, number, axis=0).sum(axis=0))
+    return _bounded(products.sum(axis=0)), taken
 
 
 def _products(

@@ -31,6 +31,8 @@ class Fit(eqx.Module):
     residual
         Observed minus fitted mean of each training condition, as far as it stands out from noise
         (`semimech.fit.held_out.shrunk`).
+    missed
+        Mean square of the same before that.
     carry_over
         For what was seen, at times between its harvests, after the last, and after the last of all that was edited: the share of the residual of unedited cells
         that is added, of what the residual of the edited ones has beyond it, and, after the last harvest, of what the law says
@@ -56,6 +58,7 @@ class Fit(eqx.Module):
     members: CellModel
     control: Float[np.ndarray, " gene"]
     residual: Float[np.ndarray, "condition gene"]
+    missed: Float[np.ndarray, " gene"]
     carry_over: Float[np.ndarray, "3 3"]
     change: Float[np.ndarray, "condition gene"]
     compose: Float[np.ndarray, 4]

@@ -22,6 +22,7 @@ from semimech.fit.candidates import (
     table_candidates,
 )
 from semimech.fit.config import FitConfig
+from semimech.fit.held_out import seen_of
 from semimech.fit.pooling import ANY_EDIT, LAW_ALONE, MEASURED, SHARES, THE_LAW, Nested, anonymous, find_trust, unedited
 from semimech.fit.problem import edited_genes
 from semimech.fit.train import Program, Training, predict_members
@@ -163,10 +164,10 @@ class _Trial:
         return replace(moved, borrowed=self.borrowed * [0.0, 1.0, 1.0])
 
     def _control(self, by_law: Float[np.ndarray, "condition gene"]) -> Float[np.ndarray, "condition gene"]:
-        """Matched controls of what was held out, where there are any."""
-        data = self.dataset
+        """Matched controls of what was held out, where there are any; no stand-ins from other media, as in predictions (`Seen.unedited`)."""
+        data, seen = self.dataset, seen_of(self.dataset, np.zeros_like(self.dataset.mean))
         matched = [
-            data.matched_control(c) if len(data.control_rows(c)) else law
+            data.matched_control(c) if seen.has_unedited(c) else law
             for c, law in zip(data.conditions, by_law, strict=True)
         ]
         return np.where(np.isfinite(by_law), np.stack(matched), np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,13 +20,22 @@ from semimech.fit.linear_law import (
     edit_sources,
     last_rows,
     posterior,
-    regulators_of,
     relative_slope,
     signals,
 )
 from semimech.model import Roster
 
-_NUMBERS_AT_ONCE = 2**23
+_NUMBERS_AT_ONCE, _NUMBERS_KEPT = 2**23, 2**25
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Block:
+    """Genes of equally many known regulators: their columns, and mean and covariance of their weights."""
+
+    genes: Int[np.ndarray, " gene"]
+    column: Int[np.ndarray, "gene known"]
+    mean: Float[np.ndarray, "gene known"]
+    covariance: Float[np.ndarray, "gene known known"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +55,7 @@ class KnownWeights:
     change
         Their observed change against matched controls.
     noise
-        Variance of one measured condition, mean over genes, observed scale.
+        Variance of a measured condition around the law, observed scale.
     edges
         Rows and columns of the known edges.
     """
@@ -56,7 +65,7 @@ class KnownWeights:
     control: Float[np.ndarray, " gene"]
     training: Sequence[Condition]
     change: Float[np.ndarray, "condition gene"]
-    noise: float
+    noise: Float[np.ndarray, " gene"]
     edges: Int[np.ndarray, "2 edge"]
 
     def left_open(
@@ -78,9 +87,9 @@ class KnownWeights:
         seen = signals(np.clip(change / self._slope, *RANGE), source)
         own = source[:, : len(self.roster.genes)] != 0.0
         direct = np.zeros_like(change, dtype=float)
-        for genes, column, there, _, covariance in self._blocks():
-            read = seen[:, column] * there
-            direct[:, genes] = np.einsum("cgf,gfk,cgk->cg", read, covariance, read, optimize=True)
+        for block in self._blocks():
+            read = seen[:, block.column].transpose(1, 0, 2)
+            direct[:, block.genes] = ((read @ block.covariance) * read).sum(axis=-1).T
         direct[own] = 0.0
         return self._carried(direct, own) * self._slope**2
 
@@ -95,38 +104,38 @@ class KnownWeights:
         np.fill_diagonal(able[:, : len(able)], False)
         return able
 
-    def _blocks(
-        self,
-    ) -> Iterator[
-        tuple[
-            slice,
-            Int[np.ndarray, "gene feature"],
-            Bool[np.ndarray, "gene feature"],
-            Float[np.ndarray, "gene feature"],
-            Float[np.ndarray, "gene feature feature"],
-        ]
-    ]:
-        """Genes with the columns of their regulators, and means and covariances of their weights, as many at a time as fit."""
+    def _blocks(self) -> Iterable[_Block]:
+        """Genes that have known regulators; kept where memory allows."""
+        numbers = (self._able.sum(axis=1).astype(float) ** 2).sum()
+        return self._kept if numbers <= _NUMBERS_KEPT else self._made()
+
+    @cached_property
+    def _kept(self) -> list[_Block]:
+        return list(self._made())
+
+    def _made(self) -> Iterator[_Block]:
         rows = last_rows(self.training)
         source = edit_sources(self.roster, [self.training[row] for row in rows])
         change = np.clip(np.asarray(self.change, np.float64)[rows] / self._slope, *RANGE)
-        told = self.noise / self._slope**2
+        told = np.asarray(self.noise, np.float64) / self._slope**2
         variance = edge_variance(change, source, self._able, told)
-        column, there = regulators_of(self._able)
         seen, own = signals(change, source), source[:, : len(self._able)] != 0.0
-        at_once = max(_NUMBERS_AT_ONCE // column.shape[1] ** 2, 1)
-        for start in range(0, len(column), at_once):
-            genes = slice(start, start + at_once)
-            read = seen[:, column[genes]] * there[genes] * ~own[:, genes, None]
-            mean, covariance = posterior(read, change[:, genes], told[genes] + MISFIT, variance)
-            yield genes, column[genes], there[genes], mean, covariance
+        n_known = self._able.sum(axis=1)
+        for degree in np.unique(n_known[n_known > 0]):
+            alike = np.flatnonzero(n_known == degree)
+            at_once = max(int(_NUMBERS_AT_ONCE // (degree * (degree + len(rows)))), 1)
+            for genes in np.split(alike, range(at_once, len(alike), at_once)):
+                column = np.nonzero(self._able[genes])[1].reshape(len(genes), -1)
+                read = seen[:, column] * ~own[:, genes, None]
+                mean, covariance = posterior(read, change[:, genes], told[genes] + MISFIT, variance)
+                yield _Block(genes=genes, column=column, mean=mean, covariance=covariance)
 
     @cached_property
     def _mean(self) -> Float[np.ndarray, "gene regulator"]:
         weight = np.zeros(self._able.shape)
-        for genes, column, there, mean, _ in self._blocks():
-            np.put_along_axis(weight[genes], column, mean * there, axis=1)
-        return weight * self._able
+        for block in self._blocks():
+            weight[block.genes[:, None], block.column] = block.mean
+        return weight
 
     def _carried(
         self, direct: Float[np.ndarray, "condition gene"], own: Bool[np.ndarray, "condition gene"]

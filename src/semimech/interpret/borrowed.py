@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from semimech._errors import DataError
 from semimech.fit import FittedModel
 from semimech.model import Protocol
 
@@ -37,8 +38,10 @@ def borrowed_from(model: FittedModel, protocol: Protocol, gene: str | None = Non
     ExperimentError
         If the protocol cannot be read or carried out.
     DataError
-        Listing genes and media that the model does not know.
+        Listing genes and media that the model does not know, or naming a gene that it does not predict.
     """
+    if gene is not None and gene not in model.genes:
+        raise DataError(f"gene {gene!r} is not measured, so nothing is predicted of it")
     condition = model.operator(protocol).condition
     loan = model.loan(condition)
     if loan is None:

@@ -58,7 +58,7 @@ def signed_edges(model: FittedModel, *, least: float = LEAST_WEIGHT) -> pd.DataF
             "source": np.array(model.roster.regulators, dtype=object)[source],
             "target": np.array(model.genes, dtype=object)[target],
             "weight": mean[target, source],
-            "spread": weight.std(axis=0)[target, source],
+            "spread": weight.std(axis=0, ddof=min(len(weight) - 1, 1))[target, source],
             "sign": np.sign(mean[target, source]).astype(int),
             "inclusion": inclusion[target, source],
         }

@@ -111,7 +111,7 @@ def _log_error(model: FittedModel) -> Float[np.ndarray, " gene"]:
     mean, sensitivity = (np.asarray(each, np.float64) for each in found)
     change = mean - np.asarray(model.fit.control, np.float64)
     information = np.sum([_unexplained(sensitivity[:, rows], change[:, rows]) for rows in courses.values()], axis=0)
-    noise = np.sqrt((np.asarray(model.fit.residual, np.float64) ** 2).mean(axis=0))
+    noise = np.sqrt(np.asarray(model.fit.missed, np.float64))
     informed = np.where(information > 0, information, 1.0).mean(axis=0)
     return np.where((information > 0).all(axis=0), noise / np.sqrt(informed), np.inf)
 

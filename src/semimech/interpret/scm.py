@@ -81,6 +81,6 @@ def scm_table(models: Sequence[LinearSCM], *, least: float = 0.01) -> pd.DataFra
     columns: dict[str, np.ndarray] = {"source": genes[source], "target": genes[target]}
     for name, values in (("direct", direct), ("total", total)):
         columns[name] = values.mean(axis=0)[target, source]
-        columns[f"{name}_spread"] = values.std(axis=0)[target, source]
+        columns[f"{name}_spread"] = values.std(axis=0, ddof=min(len(values) - 1, 1))[target, source]
     table = pd.DataFrame(columns)
     return table.sort_values("total", key=np.abs, ascending=False, ignore_index=True, kind="stable")
