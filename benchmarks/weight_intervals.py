@@ -32,7 +32,7 @@ from semimech.simulate import STUDY_KINDS, prior_network, simulate_study, study_
 LEVEL = 0.9
 HEAD = """# Intervals that know what the weights of known edges leave open
 
-- {when}; one core of 2 shared with other work, {minutes} minutes. Command: `python -m benchmarks.weight_intervals --worlds {worlds} --first {first}`; the seed of a world is its number. World 60 of each kind was looked at
+- {when}; one core of 2 shared with other work, {minutes} minutes. Command: `python -m benchmarks.weight_intervals --worlds {worlds} --first {first}`; the seed of a world is its number. Worlds 60 to 64, 70 and 71 were looked at
   while the form was settled; no other.
 - Simulated: the four kinds of the steady-state study, 24 genes, 5,000 UMI, 16 knock-outs measured on days 1 to 4, eight unseen ones asked for; default settings; prior network of all true edges and 20 % false ones, or the same
   with the names of its genes permuted. DREAM4: networks 1 to 3 of ten genes, two unseen knock-outs in each of five splits, prior of all true edges and 20 % false ones, each network one group in the intervals.

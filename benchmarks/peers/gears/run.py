@@ -30,7 +30,8 @@ def main() -> None:
     adata = ad.read_h5ad(folder / "train.h5ad")
     asked = pd.read_csv(folder / "asked.tsv", sep="\t")["condition"].tolist()
     terms = pd.read_csv(folder / "terms.tsv", sep="\t").groupby("gene")["term"].agg(set).to_dict()
-    edited = {name for name in adata.obs["condition"].unique() if name != "ctrl"} | set(asked)
+    edited = {name for name in adata.obs["condition"].unique() if name != "ctrl"}
+    edited |= {gene for name in asked for gene in name.split("+")}
     known = {gene: terms.get(gene, {gene}) for gene in edited | set(adata.var_names)}
     (work / "gene2go_all.pkl").write_bytes(pickle.dumps(known))
     adata.obs["condition"] = [c if c == "ctrl" else f"{c}+ctrl" for c in adata.obs["condition"].astype(str)]
@@ -47,8 +48,11 @@ def main() -> None:
     model = GEARS(data, device="cpu")
     model.model_initialize(hidden_size=64)
     model.train(epochs=given.epochs)
-    predicted = model.predict([[name] for name in asked])
-    table = pd.DataFrame([predicted[name] for name in asked], index=asked, columns=list(adata.var_names))
+    genes_of = {name: name.split("+") for name in asked}
+    predicted = model.predict(list(genes_of.values()))
+    table = pd.DataFrame(
+        [predicted["_".join(genes)] for genes in genes_of.values()], index=asked, columns=list(adata.var_names)
+    )
     (folder / "predicted").mkdir(exist_ok=True)
     table.to_csv(folder / "predicted" / "GEARS.tsv", sep="\t")
 
