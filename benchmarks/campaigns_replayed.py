@@ -40,7 +40,7 @@ CONFIG = FitConfig(
 COPIED = "- Norman was played by a copy of these functions, which broke ties (there are many, between pairs that the law cannot tell apart) in another order, and not again since."
 EFFECT, PAIR, NOISE = 1.0, 0.55, 0.3
 """Variances of Norman's pairs: of a gene's effect, of a pair's own departure from the sum, and of a measurement; taken, and in units of the first."""
-STRATEGIES = ("random", "lessons", "targeted", "error", "uncertain", "diverse", "badge", "fused")
+STRATEGIES = ("random", "lessons", "targeted", "error", "information", "uncertain", "diverse", "badge", "fused")
 COLUMNS = ["set", "seed", "strategy", "n_edits", "error", "no_change", "own_left_out"]
 
 

@@ -19,8 +19,8 @@ import pandas as pd
 from benchmarks.order_matters import LATE, MEDIUM, RECIPE, SWITCH, asked, measure, measured_world
 from semimech import FitConfig, fit
 from semimech.data import Dataset
-from semimech.design import Limits, choose_for_goal, make_goal, make_pool
-from semimech.design.goal import draw_closeness
+from semimech.design import Limits, choose_for_goal, independent_genes, make_goal, make_pool
+from semimech.design.goal import closeness_interval
 from semimech.experiment import Condition
 
 RESULTS = Path(__file__).parent / "results"
@@ -67,16 +67,17 @@ def one_world(number: int) -> pd.DataFrame:
         "additive": np.stack([added(data, c, own=False) for c in able]),
         "additive in own durations": np.stack([added(data, c, own=True) for c in able]),
     }
+    share = independent_genes(model, able) / len(world.genes)
     rng, rows = np.random.default_rng(number), []
     is_unseen = np.array([c.history[0].context.medium == MEDIUM or len(c.edits) > 1 for c in able])
     for goal in rng.choice(np.flatnonzero(is_unseen), N_GOALS, replace=False):
         wanted = truth[goal]
         aim = make_goal(dict(zip(world.genes, wanted, strict=True)), world.genes, data.control_mean())
-        first = choose_for_goal(pool, aim, Limits(batch=1), seed=0)[0]
+        first = choose_for_goal(pool, aim, Limits(batch=1), seed=0, independent_share=share)[0]
         reached = aim.closeness(truth)
         taken = {name: int(np.argmin(((p - wanted) ** 2).sum(axis=1))) for name, p in plans.items()}
         taken |= {"model": first.row, "any protocol at random": int(rng.integers(len(able)))}
-        low, high = np.quantile(draw_closeness(pool, aim, seed=0), (0.05, 0.95), axis=1)
+        low, _, high = closeness_interval(pool, aim, range(len(able)), independent_share=share)
         is_other = np.arange(len(able)) != goal
         covered = float(((low <= reached) & (reached <= high))[is_other].mean())
         taken["best there is"] = int(goal)
