@@ -118,7 +118,8 @@ def coverage(model: pd.DataFrame) -> list[str]:
     n, k = len(held), int(held.sum())
     low, high = beta.ppf(0.05, k, n - k + 1) if k else 0.0, beta.ppf(0.95, k + 1, n - k) if k < n else 1.0
     share = k / n
-    said = "reached" if 0.85 <= share <= 0.95 else "missed on the safe side" if share > 0.95 else "missed"
+    near = ", but not by interval" if low <= 0.95 and high >= 0.85 else ""
+    said = "reached" if 0.85 <= share <= 0.95 else f"missed{' on the safe side' if share > 0.95 else ''}{near}"
     of = lambda part: f"{int(held[part].sum())} of {int(part.sum())}"
     return [
         f"The 90 % intervals of the share of the way held the truth for {100 * share:.0f} % of the protocols that the model chose ({k} of {n}; 90 % interval {100 * low:.0f} to {100 * high:.0f} %, goals of a world taken for independent): the target of 85 to 95 % is {said}.",
