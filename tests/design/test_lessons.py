@@ -59,16 +59,6 @@ def test_a_gain_is_the_fall_of_the_weighted_squared_error(lessons):
     np.testing.assert_allclose(lessons.gains(asked, own=True), fall, rtol=1e-8)
 
 
-def test_what_a_batch_says_is_half_the_log_determinant_of_its_signal_over_noise(lessons):
-    can, conditions = np.arange(6) < 4, [condition(name, 48.0) for name in "ABCDEF"]
-    told = {"asked": np.full(6, 1 / 6), "is_candidate": can, "own": True, "criterion": "information"}
-    picks = choose_lessons([lessons], conditions, Limits(batch=3), **told)
-    rows = [pick.row for pick in picks]
-    inner = covariance(lessons)[:, rows][:, :, rows] / lessons.noise[:, None, None] + np.eye(3)
-    assert sum(pick.gain for pick in picks) == pytest.approx(0.5 * np.linalg.slogdet(inner)[1].mean())
-    assert max(rows) < 4
-
-
 def test_where_others_are_asked_for_an_own_error_counts_nothing():
     """Two edits that tell nothing of each other, one of which is not known at all."""
     apart = Lessons(feature=np.diag([5.0, 1.0])[None], noise=np.ones(1), weight=np.ones(1))

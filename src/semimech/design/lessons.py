@@ -2,7 +2,7 @@ r"""Lessons: what the outcome of one edit would teach about the predictions of o
 
 Errors are written as products of features :math:`f_c`, :math:`\operatorname{cov}(\epsilon_c, \epsilon_{c'}) = f_c^\top f_{c'}`, so that measuring :math:`c` with noise
 :math:`\sigma^2` takes :math:`(f_w^\top f_c)^2 / (f_c^\top f_c + \sigma^2)` off the expected squared error of :math:`w`; a batch is chosen one by one, with the features left after each
-(Chaloner and Verdinelli 1995, Stat. Sci. 10:273: Bayesian A-optimal design; of the same features the D-optimal one is the most information). Features come from the weights of the law (`semimech.design.law_lessons`) and from edits that act
+(Chaloner and Verdinelli 1995, Stat. Sci. 10:273: Bayesian A-optimal design). Features come from the weights of the law (`semimech.design.law_lessons`) and from edits that act
 alike (`semimech.design.kin_lessons`).
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from semimech.design.choose import Criterion, Pick, in_turn
+from semimech.design.choose import Pick, in_turn
 from semimech.design.prices import Limits, Purse
 from semimech.experiment import Condition
 
@@ -54,10 +54,6 @@ class Lessons:
             removed = removed - asked * size**2
         return self.weight @ (np.maximum(removed, 0.0) / (size + self.noise[:, None]))
 
-    def information(self) -> Float[np.ndarray, " condition"]:
-        """What the outcome of each condition says of the features, nats, mean over groups."""
-        return 0.5 * np.log1p((self.feature**2).sum(axis=-1) / self.noise[:, None]).mean(axis=0)
-
     def errors(self) -> Float[np.ndarray, " condition"]:
         """Expected squared error of each condition."""
         return self.weight @ (self.feature**2).sum(axis=-1)
@@ -80,9 +76,8 @@ def choose_lessons(
     asked: Float[np.ndarray, " condition"],
     is_candidate: Bool[np.ndarray, " condition"],
     own: bool,
-    criterion: Criterion = "error",
 ) -> tuple[Pick, ...]:
-    """Conditions that teach most of what is asked, or say most, taken one by one; with a budget, per unit of cost.
+    """Conditions that teach most of what is asked, taken one by one; with a budget, per unit of cost.
 
     Parameters
     ----------
@@ -98,8 +93,6 @@ def choose_lessons(
         Which ones can be done.
     own
         See `Lessons.gains`.
-    criterion
-        ``"error"`` of what is asked, or ``"information"``, for which nothing is.
 
     Raises
     ------
@@ -115,9 +108,9 @@ def choose_lessons(
         left[:] = after
         return asked * fallen
 
-    def gains() -> Float[np.ndarray, " condition"]:
-        if criterion == "information":
-            return np.sum([each.information() for each in left], axis=0)
-        return np.sum([each.gains(asked, own=own) for each in left], axis=0) / before
-
-    return in_turn(Purse(conditions=conditions, limits=limits), is_candidate, gains=gains, take=take)
+    return in_turn(
+        Purse(conditions=conditions, limits=limits),
+        is_candidate,
+        gains=lambda: np.sum([each.gains(asked, own=own) for each in left], axis=0) / before,
+        take=take,
+    )
