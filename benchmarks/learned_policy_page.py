@@ -93,20 +93,24 @@ def weights(policies: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
     return [*lines, ""]
 
 
+def campaigns(played: pd.DataFrame, others: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Curves of the full model in the same worlds, the mean over four rounds of their logarithms, and the edits that all began with."""
+    mine = others[(others["family"] == "wired") & others["seed"].isin(played["seed"].unique())]
+    curves = shares(pd.concat([mine, played], ignore_index=True))
+    begin = int(curves["n_edits"].min())
+    later = curves[(curves["n_edits"] > begin) & (curves["n_edits"] <= 50)]
+    wide = later.assign(log=np.log(later["share"])).pivot_table(index="seed", columns="strategy", values="log")
+    return curves, wide, begin
+
+
 def real_part(played: pd.DataFrame | None, others: pd.DataFrame) -> list[str]:
     """Campaigns with fits of the full model, in worlds that others played too."""
     lines = ["## Campaigns with fits of the full model", ""]
     if played is None:
         return [*lines, "Not played.", ""]
-    seeds = sorted(played["seed"].unique())
-    mine = others[(others["family"] == "wired") & others["seed"].isin(seeds)]
-    mine = mine[~mine["strategy"].isin(played["strategy"].unique())]
-    curves = shares(pd.concat([mine, played], ignore_index=True))
-    begin = curves["n_edits"].min()
+    seeds, (curves, wide, begin) = sorted(played["seed"].unique()), campaigns(played, others)
     same = curves[curves["n_edits"] == begin].groupby("seed")["share"].agg(lambda s: s.max() - s.min()).max()
     of, n = ratios(curves).pivot(index="seed", columns="strategy", values="ratio"), len(seeds)
-    later = curves[(curves["n_edits"] > begin) & (curves["n_edits"] <= 50)]
-    wide = later.assign(log=np.log(later["share"])).pivot_table(index="seed", columns="strategy", values="log")
     sizes = [s for s in sorted(curves["n_edits"].unique()) if s <= 50]
     mean = curves.pivot_table(index="strategy", columns="n_edits", values="share")
     new = [name for name in wide if name.startswith("policy") or name == "edges"]
@@ -147,6 +151,32 @@ def against(wide: pd.DataFrame, mine: str) -> str:
     return f"- `{mine}` is {'; '.join(parts)}."
 
 
+def conclusion(table: pd.DataFrame, mine: str, played: pd.DataFrame | None, others: pd.DataFrame) -> list[str]:
+    """The targets, by the tables."""
+    lines = ["| against | " + " | ".join(f"*{f}*" for f in FAMILIES) + " |", "|---|" + "---|" * len(FAMILIES)]
+    word = lambda v: "better" if v[2] < 1.0 else "worse" if v[1] > 1.0 else "no difference told"
+    found = {
+        name: [ratio((w[mine] - w[name]).to_numpy()) for f in FAMILIES if len(w := logs(table[table["family"] == f]))]
+        for name in ("lessons", "information", "own error at first", "distance", "degree", "random")
+    }
+    for name, values in found.items():
+        lines.append(f"| {name} | " + " | ".join(f"{word(v)} {told(v)}" for v in values) + " |")
+    kept = "It was not tried in whole campaigns."
+    if played is not None:
+        _, wide, _ = campaigns(played, others)
+        value = ratio((wide[mine] - wide["lessons"]).to_numpy())
+        kept = f"In {len(wide)} whole campaigns with the full model its error over that of `lessons` is {told(value)}"
+        kept += ": it is no strategy of `semimech campaign`." if value[2] >= 1.0 else "."
+    return [
+        "**In short.** Error of the policy over that of others, by family (the first was trained on):",
+        "",
+        *lines,
+        "",
+        f"Against the greedy criterion that it began from (`lessons`) it is {word(found['lessons'][0])} by interval where it was trained, and in {sum(v[1] > 1.0 for v in found['lessons'])} of {len(found['lessons'])} families worse. Against the best greedy criterion of these worlds, information on the",
+        f"weights of the law, it is {word(found['information'][0])}: what it learned is mostly to lean on that trait, and one greedy criterion does that better. So the target, better than greedy by interval, is {'reached' if word(found['information'][0]) == 'better' else 'reached against the first and missed against the second'}. {kept}",
+    ]
+
+
 def page(
     table: pd.DataFrame,
     policies: Mapping[str, Mapping[str, np.ndarray]],
@@ -167,12 +197,12 @@ def page(
             f"*{k}* {', '.join(f'{f} {v:g}' for f, v in zip(r._fields, r, strict=True))}" for k, r in FAMILIES.items()
         )
         + ".",
-        f"- A policy scores each candidate by {len(NAMES)} traits, each the logarithm of its share of the largest (errors as they are after the picks before it), that the other choices here use one at a time, and by the share of edits made. The score is a weighted sum; two policies",
-        "  began from the greedy choice by one trait, *lessons* or *information* (the second after the first had lost to it on other worlds). Learned by REINFORCE (Williams 1992) with Adam: the reward of a round is the fall of the logarithm of the held-out error from then on, against other campaigns in the same world. In scoring the highest score is taken.",
+        f"- A policy scores each candidate by {len(NAMES)} traits, each the logarithm of its share of the largest (errors as they are after the picks before it), that the other choices here use one at a time, and by the share of edits made. The score is a weighted sum; it began from the greedy choice by *lessons*. Learned by REINFORCE (Williams 1992) with Adam: the reward of a round is the fall of the logarithm of the held-out error from then on, against other campaigns in the same world. In scoring the highest score is taken.",
         "",
         f"Median error over that of no change after so many edits, and geometric mean over {n} worlds and four rounds of the ratio of errors, paired by world.",
         "",
     ]
+    lines += [*conclusion(table, names[0], played, others), ""]
     for family in dict.fromkeys(table["family"]):
         lines += family_part(family, table[table["family"] == family], names)
     return "\n".join([*lines, *real_part(played, others), *weights(policies)]) + "\n"
