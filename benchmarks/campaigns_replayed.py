@@ -180,7 +180,7 @@ def page(table: pd.DataFrame) -> str:
         "- A quarter of the edits is held out, ten are made at random to begin with (Norman: 200 of 800 pairs held out, 20), and ten (20) a round. DREAM4: networks 1 to 3 in turn, knock-outs, the gold network with",
         "  20 % false edges as a mask, fits of the full model. Norman: one number for each pair, so that no law of expression applies; each gene has an effect, these add up, and each pair departs from their",
         f"  sum by itself, all of them normal: variances {EFFECT:g}, {PAIR:g} and {NOISE:g} (of a measurement), taken and not tuned. What is tried is how pairs are chosen, by the functions of `semimech.design` on that covariance.",
-        "  CellBox: drugs alone and in pairs by the same law in closed form, each drug with an effect on each of 87 nodes in proportion to its strength (fits of the full model took ten minutes of a core a repeat, too long for 20).",
+        "  CellBox: drugs alone and in pairs by the same law in closed form, each drug with an effect on each of 87 nodes in proportion to its strength (fits of the full model would take some ten minutes of a core a repeat, by the first three of 37).",
         "- `targeted` alone is told the names of the scored pairs or edits.",
         *([BEFORE] if before_masking(table[table["set"] != "norman"]) else []),
         "",
