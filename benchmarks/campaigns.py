@@ -36,7 +36,11 @@ def one_world(family: str, seed: int, strategies: tuple[str, ...], cache: Path) 
     """Errors of every round, the variance of measurement taken off."""
     bench = FAMILIES[family](seed)
     tables = []
-    for names, rounds in ((tuple(s for s in strategies if s != "random"), ROUNDS), (("random",), MORE_RANDOM)):
+    is_random = [s == "random" for s in strategies]
+    for at, rounds in ((False, ROUNDS), (True, MORE_RANDOM)):
+        names = tuple(s for s, it in zip(strategies, is_random, strict=True) if it == at)
+        if not names:
+            continue
         plan = Campaign(strategies=names, start=10, batch=10, rounds=rounds, seeds=(seed,))
         known = {"prior": bench.prior, "kinship": bench.kinship}
         tables.append(run_campaign(bench.dataset, plan, CONFIG, folder=cache / f"{family}-{seed}", **known))

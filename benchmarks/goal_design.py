@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta
 
 from benchmarks.order_matters import LATE, MEDIUM, RECIPE, SWITCH, asked, measure, measured_world
 from semimech import FitConfig, fit
 from semimech.data import Dataset
-from semimech.design import Limits, choose_for_goal, make_goal, make_pool
-from semimech.design.goal import draw_closeness
+from semimech.design import Limits, choose_for_goal, independent_genes, make_goal, make_pool
+from semimech.design.goal import closeness_interval
 from semimech.experiment import Condition
 
 RESULTS = Path(__file__).parent / "results"
@@ -67,20 +68,22 @@ def one_world(number: int) -> pd.DataFrame:
         "additive": np.stack([added(data, c, own=False) for c in able]),
         "additive in own durations": np.stack([added(data, c, own=True) for c in able]),
     }
+    share = independent_genes(model, able) / len(world.genes)
     rng, rows = np.random.default_rng(number), []
     is_unseen = np.array([c.history[0].context.medium == MEDIUM or len(c.edits) > 1 for c in able])
     for goal in rng.choice(np.flatnonzero(is_unseen), N_GOALS, replace=False):
         wanted = truth[goal]
         aim = make_goal(dict(zip(world.genes, wanted, strict=True)), world.genes, data.control_mean())
-        first = choose_for_goal(pool, aim, Limits(batch=1), seed=0)[0]
+        first = choose_for_goal(pool, aim, Limits(batch=1), seed=0, independent_share=share)[0]
         reached = aim.closeness(truth)
         taken = {name: int(np.argmin(((p - wanted) ** 2).sum(axis=1))) for name, p in plans.items()}
         taken |= {"model": first.row, "any protocol at random": int(rng.integers(len(able)))}
-        low, high = np.quantile(draw_closeness(pool, aim, seed=0), (0.05, 0.95), axis=1)
+        low, _, high = closeness_interval(pool, aim, range(len(able)), independent_share=share)
         is_other = np.arange(len(able)) != goal
         covered = float(((low <= reached) & (reached <= high))[is_other].mean())
         taken["best there is"] = int(goal)
         edits_late = able[goal].history[0].context.medium == MEDIUM
+        width = high - low
         for name, row in taken.items():
             rows.append(
                 {
@@ -92,7 +95,9 @@ def one_world(number: int) -> pd.DataFrame:
                     "right": row == goal,
                     "closeness": float(reached[row]),
                     "covered": covered,
-                    "held": bool(low[row] <= reached[row] <= high[row]),
+                    "held": bool(low[row] - 1e-9 <= reached[row] <= high[row] + 1e-9),
+                    "width": float(width[row]),
+                    "any_width": float(np.median(width)),
                 }
             )
     return pd.DataFrame(rows)
@@ -104,28 +109,22 @@ def ratio(table: pd.DataFrame, other: str, rng: np.random.Generator) -> tuple[fl
     ours, theirs = wide["model"].to_numpy(), wide[other].to_numpy()
     drawn = rng.integers(0, len(wide), (4000, len(wide)))
     ratios = ours[drawn].sum(axis=1) / np.maximum(theirs[drawn].sum(axis=1), 1e-12)  # all of few worlds may be right
-    return float(ours.sum() / theirs.sum()), *(float(q) for q in np.quantile(ratios, (0.05, 0.95)))
+    return float(ours.sum() / max(theirs.sum(), 1e-12)), *(float(q) for q in np.quantile(ratios, (0.05, 0.95)))
 
 
 def coverage(model: pd.DataFrame) -> list[str]:
     """How often the 90 % interval of the share of the way held the truth, of what was chosen first."""
-    right = model["right"].astype(bool).mean()
-    held = (
-        f"held the truth for {100 * model['held'].mean():.0f} % of the protocols that the model chose"
-        if "held" in model
-        else f"held the truth for at most {100 * (1 - right):.0f} % of the protocols that the model chose (whether they held it where it chose another was not kept in this run)"
-    )
-    missed = (
-        "missed"
-        if right > 0.15 or ("held" in model and not 0.85 <= model["held"].mean() <= 0.95)
-        else "reached"
-        if "held" in model
-        else "not known"
-    )
+    right, held = model["right"].astype(bool), model["held"].astype(bool)
+    n, k = len(held), int(held.sum())
+    low, high = beta.ppf(0.05, k, n - k + 1) if k else 0.0, beta.ppf(0.95, k + 1, n - k) if k < n else 1.0
+    share = k / n
+    near = ", but not by interval" if low <= 0.95 and high >= 0.85 else ""
+    said = "reached" if 0.85 <= share <= 0.95 else f"missed{' on the safe side' if share > 0.95 else ''}{near}"
+    of = lambda part: f"{int(held[part].sum())} of {int(part.sum())}"
     return [
-        f"The 90 % intervals of the share of the way {held}: the target of 85 to 95 % is {missed}. In {100 * right:.0f} % it chose the goal's very protocol. That goes the whole way, and the squared distance",
-        "of a drawn state from the goal is never 0, so that no interval can hold it: where a goal can be reached exactly, they are too low at the top. Of all protocols other than the goal's own they held the",
-        f"truth for {100 * model['covered'].mean():.0f} %; that is another question than the target's, and was looked at after the first was missed.",
+        f"The 90 % intervals of the share of the way held the truth for {100 * share:.0f} % of the protocols that the model chose ({k} of {n}; 90 % interval {100 * low:.0f} to {100 * high:.0f} %, goals of a world taken for independent): the target of 85 to 95 % is {said}.",
+        f"Where it chose the goal's very protocol, which goes the whole way: {of(right)}; where another: {of(~right)}. Median width {model['width'].median():.3f}. Of all protocols other than the goal's own they held the truth for",
+        f"{100 * model['covered'].mean():.0f} %, with a median width of {model['any_width'].median():.2f}. Quantiles of draws around the prediction, as they were before, are never at the goal and held 12 % (worlds 500 to 507). The rule was settled on worlds 300 to 303.",
     ]
 
 

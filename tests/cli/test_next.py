@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import anndata as ad
 import pandas as pd
 import pytest
 from small_commands import call
@@ -32,6 +33,24 @@ def test_lessons_are_a_criterion_too(finished):
     assert table["reason"].str.contains("of the expected squared error").all()
 
 
+def test_harvests_that_tell_an_assumption_right_or_wrong_are_a_criterion_of_data(screen_file, tmp_path):
+    settings = tmp_path / "quick.toml"
+    settings.write_text(
+        'steady_state = "none"\nn_steps = 2\nvalidation_steps = 2\nn_members = 1\nn_folds = 2\nsparsities = [0.1]\n'
+    )
+    genes = tmp_path / "genes.txt"
+    genes.write_text("\n".join(ad.read_h5ad(screen_file, backed="r").var_names[:6]))
+    options = ("--config", settings, "--criterion", "assumptions", "--assumption", "additive combinations")
+    options += ("--genes", genes, "--pairs", "--batch", 3, "--out", tmp_path)
+    done = call("design", "next", screen_file, *options)
+    assert done.code == 0, done.err
+    table = pd.read_csv(io.StringIO(done.out), sep="\t")
+    assert table["perturbation"].str.contains("+", regex=False).all()  # only pairs tell
+    assert (table["nats, additive combinations imposed"] > 0).all()
+    assert table["reason"].str.contains("with additive combinations imposed it would be otherwise by").all()
+    assert "chance of right, additive combinations imposed" in (tmp_path / "next.toml").read_text()
+
+
 def test_a_goal_is_approached_with_an_interval(finished, tmp_path):
     model = load(finished.folder / "model")
     goal = pd.DataFrame({"gene": model.genes[:5], "value": model.fit.control[:5] + 0.5})
@@ -47,6 +66,9 @@ def test_a_goal_is_approached_with_an_interval(finished, tmp_path):
     ("extra", "said"),
     [
         (("--criterion", "luck"), "criterion must be one of"),
+        (("--criterion", "assumptions"), "give the data, not a fitted model"),
+        (("--assumption", "acyclic regulation"), "give both, or neither"),
+        (("--criterion", "assumptions", "--assumption", "aditive combinations"), "unknown assumptions"),
         (("--budget", "0.1"), "raise the budget"),
         (("--genes", "nowhere.txt"), "no readable text file"),
         (("--goal", "nowhere.tsv"), "columns gene and value"),

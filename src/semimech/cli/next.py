@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,9 +13,13 @@ from semimech.cli import options as o
 from semimech.cli.display import Display
 
 if TYPE_CHECKING:
-    from semimech.design import Goal
+    from collections.abc import Sequence
+
+    from semimech.data import Dataset
+    from semimech.design import Criterion, Goal, Rivals
     from semimech.experiment import Condition
-    from semimech.fit import FittedModel
+    from semimech.fit import FitConfig, FittedModel
+    from semimech.model import PriorNetwork
 
 
 def next_(
@@ -47,7 +51,11 @@ def next_(
     cost_per_harvest: Annotated[float, typer.Option(help="Cost of a condition.")] = 1.0,
     cost_per_cell: Annotated[float, typer.Option(help="Cost of a cell.")] = 0.0,
     cells: Annotated[int, typer.Option(min=1, help="Cells per condition.")] = 100,
-    criterion: Annotated[str, typer.Option(help="error, information or lessons.")] = "error",
+    criterion: Annotated[str, typer.Option(help="error, information, lessons or assumptions.")] = "error",
+    assumption: Annotated[
+        list[str] | None,
+        typer.Option(help="With --criterion assumptions: one to impose or lift; all that are undecided; repeatable."),
+    ] = None,
     goal: Annotated[
         Path | None, typer.Option(help="Wanted state: table with columns gene and value; instead of a criterion.")
     ] = None,
@@ -67,17 +75,24 @@ def next_(
     if goal is not None and criterion != "error":
         raise ConfigError("--goal and --criterion both say what experiments are for: leave one of them out")
     chosen = criterion_of(criterion)
-    model, noise = _model(source, config, seed)
+    if assumption and chosen != "assumptions":
+        raise ConfigError("--assumption says what --criterion assumptions shall tell apart: give both, or neither")
+    pipeline.refuse_unknown(assumption or [])
+    network = pipeline.Source(path=source, prior=tuple(prior or ())).network()
+    model, noise, told = _model(source, config, seed, network)
     able = (
         [c for e in read_experiments(candidates) for c in e.conditions.values()]
         if candidates is not None
         else _space(model, genes, kind, efficacy, hours, medium, pairs, most, seed or 0)
     )
     asked = [] if queries is None else [c for e in read_experiments(queries) for c in e.conditions.values()]
-    wanted = chosen if goal is None else _goal(goal, model)
     prices = Prices(edit=cost_per_edit, harvest=cost_per_harvest, cell=cost_per_cell, cells=cells)
     limits = Limits(batch=batch, budget=budget, edits=max_edits, times=max_times, prices=prices)
-    network = pipeline.Source(path=source, prior=tuple(prior or ())).network()
+    wanted: Criterion | Literal["lessons"] | Goal | Rivals
+    if chosen == "assumptions":
+        wanted = _rivals(model, told, network, able, assumption or [])
+    else:
+        wanted = chosen if goal is None else _goal(goal, model)
     found = plan_round(model, able, limits, criterion=wanted, queries=asked, noise=noise, prior=network, seed=seed or 0)
     if out is not None:
         import tomli_w
@@ -95,8 +110,10 @@ def next_(
     typer.echo(f"{len(able)} candidates, {len(found.table)} chosen: {said}", err=True)
 
 
-def _model(source: Path, config: Path | None, seed: int | None) -> tuple[FittedModel, float | None]:
-    """The model, and the noise of a measurement where the data tell it."""
+def _model(
+    source: Path, config: Path | None, seed: int | None, network: PriorNetwork | None
+) -> tuple[FittedModel, float | None, tuple[Dataset, FitConfig] | None]:
+    """The model; the noise of a measurement and what it was fitted to where the data are there."""
     from dataclasses import replace
 
     import numpy as np
@@ -106,16 +123,42 @@ def _model(source: Path, config: Path | None, seed: int | None) -> tuple[FittedM
 
     for folder in (source, source / "model"):
         if is_model(folder):
-            return load(folder), None
+            return load(folder), None, None
     if source.is_dir() and source.suffix != ".zarr":
         raise ConfigError(f"{source}: neither a model nor a folder of a run; 'semimech fit' makes one")
     settings = FitConfig() if config is None else read_config(config)
     settings = settings if seed is None else replace(settings, seed=seed)
     dataset = read(source)
     with Display() as display:
-        model = fit(dataset, settings, progress=display.fit)
+        model = fit(dataset, settings, prior=network, progress=display.fit)
     error = dataset.standard_error[~dataset.is_control]
-    return model, float(np.nanmean(error**2)) if np.isfinite(error).any() else None
+    noise = float(np.nanmean(error**2)) if np.isfinite(error).any() else None
+    return model, noise, (dataset, settings)
+
+
+def _rivals(
+    model: FittedModel,
+    told: tuple[Dataset, FitConfig] | None,
+    network: PriorNetwork | None,
+    able: Sequence[Condition],
+    assumptions: list[str],
+) -> Rivals:
+    from semimech import pipeline
+
+    if told is None:
+        raise ConfigError(
+            "--criterion assumptions fits the data again under each assumption: give the data, not a fitted model"
+        )
+    with Display() as display:
+        return pipeline.fit_rivals(
+            model,
+            *told,
+            prior=network,
+            asked=able,
+            assumptions=assumptions,
+            say=display.next_fit,
+            progress=display.fit,
+        )
 
 
 def _space(

@@ -41,6 +41,17 @@ def simulate(
         ),
     ] = None,
     states: Annotated[int, typer.Option(min=1, help="States per condition of a streamed screen.")] = 256,
+    then: Annotated[
+        Path | None,
+        typer.Option(
+            help="experiments.tsv of a further round, as design next writes it: made in the world of --after, and added to its cells.",
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(help="The rounds before (.h5ad), made with the same preset, sizes and seed.", show_default=False),
+    ] = None,
 ) -> None:
     """Simulate a screen whose truth is known; what is not given is as the preset has it. Screens in vivo come with counts of guides, for `semimech abundance`."""
     import jax
@@ -48,10 +59,15 @@ def simulate(
     from semimech.experiment import write_experiments
     from semimech.simulate import simulate_in_vivo, simulate_screen, stream_screen, write_in_vivo, write_screen
 
+    if (then is None) != (after is None):
+        raise ConfigError("--then says what is done next and --after in which world: give both, or neither")
     sizes = {"n_genes": genes, "n_edits": edits, "n_doubles": doubles, "cells": cells, "control_cells": control_cells}
     world_key, screen_key = jax.random.split(jax.random.key(seed))
     with Display() as display:
         world, design = _preset(preset, sizes, world_key)
+        if then is not None and after is not None:
+            typer.echo(f"{out}\t{_next_round(world, design, then, after, out, screen_key)}")
+            return
         shape = (design.n_cells, len(world.genes))
         is_streamed = shape[0] * shape[1] > STREAM_FROM if stream is None else stream
         display.say(f"simulating {len(design.conditions)} conditions, {shape[0]} cells of {shape[1]} genes")
@@ -68,6 +84,26 @@ def simulate(
         if design.graft is None and not design.is_told_by_names:
             write_experiments(design.experiments, out.with_suffix(".experiments.tsv"))
     typer.echo(f"{out}\t{shape[0]} cells\t{shape[1]} genes")
+
+
+def _next_round(world: World, design: ScreenDesign, then: Path, after: Path, out: Path, key: Any) -> str:
+    """Add a round to those before; what there is now, in words."""
+    import anndata as ad
+    import jax
+
+    from semimech.experiment import read_experiments
+    from semimech.simulate import next_round, write_screen
+
+    try:
+        before = ad.read_h5ad(after)
+    except OSError as error:
+        raise ConfigError(f"--after {after}: no readable .h5ad file") from error
+    try:
+        found = next_round(world, design, read_experiments(then), before, key=jax.random.fold_in(key, before.n_obs))
+    except ValueError as error:
+        raise ConfigError(f"--then {then}: {error}") from error
+    write_screen(found, out)
+    return f"{found.n_obs} cells\t{found.n_vars} genes"
 
 
 def _preset(name: str, sizes: dict[str, int | None], key: Any) -> tuple[World, ScreenDesign]:

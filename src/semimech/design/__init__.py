@@ -1,6 +1,7 @@
 """Before and after the bench: how many cells of what in which batch, what a design can tell, and which experiment next."""
 
 from semimech.design.allocate import FORMULA, Allocation, allocate
+from semimech.design.apart import Rivals, Telling, choose_apart, independent_genes
 from semimech.design.audit import Audit, audit, gain_of_controls, groups_of, layout_of, variance_components
 from semimech.design.blocks import assign_blocks
 from semimech.design.campaign import Campaign, run_campaign
@@ -52,9 +53,11 @@ __all__ = [
     "Purchase",
     "Request",
     "Response",
+    "Rivals",
     "Round",
     "Saving",
     "Screening",
+    "Telling",
     "VarianceComponents",
     "Yields",
     "allocate",
@@ -64,6 +67,7 @@ __all__ = [
     "audit_guides",
     "best_harvest",
     "choose",
+    "choose_apart",
     "choose_for_goal",
     "edit_experiments",
     "edits_needed",
@@ -78,6 +82,7 @@ __all__ = [
     "harvest_table",
     "harvest_window",
     "in_silico_screen",
+    "independent_genes",
     "is_connected",
     "layout_of",
     "learning_curves",

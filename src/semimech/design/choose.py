@@ -149,7 +149,7 @@ def in_turn(
     return tuple(picks)
 
 
-def criterion_of(name: str) -> Criterion | Literal["lessons"]:
+def criterion_of(name: str) -> Criterion | Literal["lessons", "assumptions"]:
     """A criterion of a round by its name.
 
     Raises
@@ -157,10 +157,10 @@ def criterion_of(name: str) -> Criterion | Literal["lessons"]:
     ConfigError
         If there is none of that name.
     """
-    for criterion in (*get_args(Criterion), "lessons"):
+    for criterion in (*get_args(Criterion), "lessons", "assumptions"):
         if name == criterion:
             return criterion
-    raise ConfigError(f"criterion must be one of {', '.join(get_args(Criterion))}, lessons, got {name!r}")
+    raise ConfigError(f"criterion must be one of {', '.join(get_args(Criterion))}, lessons, assumptions, got {name!r}")
 
 
 def remaining(pool: Pool, rows: tuple[int, ...]) -> Float[np.ndarray, "condition condition"]:

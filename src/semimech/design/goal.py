@@ -1,4 +1,9 @@
-"""Goal: experiments that move cells towards a wanted state, by predictions with their uncertainty."""
+r"""Goal: experiments that move cells towards a wanted state, by predictions with their uncertainty.
+
+How near a state :math:`y` is to the goal :math:`w` is told from its prediction :math:`m = y + \epsilon`. Draws of :math:`y` around :math:`m` are never at the goal, however near :math:`m` is: squares of errors add up, and the way
+looks shorter than it is. So the interval is that of the noncentrality of :math:`\lVert m - w \rVert^2`, whose law is a noncentral chi-squared: it holds :math:`\lVert y - w \rVert^2 = 0` wherever :math:`m` is as near as errors alone would bring it
+(Saxena and Alam, Ann. Stat. 10:1012, 1982). Errors of different sizes and of genes that err together count as fewer alike (Satterthwaite, Biometrics 2:110, 1946).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import chndtrinc
+from scipy.stats import norm
 
 from semimech._errors import ConfigError, raise_faults
 from semimech.design.pool import Pool
 from semimech.design.prices import Limits, Purse
 
 _DRAWS = 64
+_NORMAL = 1e5
+"""Squared errors beyond which their law is taken for normal."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +88,7 @@ class Attempt:
     row
         Its row in the pool.
     closeness, lower, upper
-        Median of the share of the way to the goal, and its 90 % interval.
+        Share of the way to the goal, the median-unbiased estimate, and its 90 % interval.
     gain
         What it adds to the expected best of those chosen before it.
     best
@@ -98,7 +107,13 @@ class Attempt:
 
 
 def choose_for_goal(
-    pool: Pool, goal: Goal, limits: Limits, *, seed: int, is_candidate: Bool[np.ndarray, " condition"] | None = None
+    pool: Pool,
+    goal: Goal,
+    limits: Limits,
+    *,
+    seed: int,
+    is_candidate: Bool[np.ndarray, " condition"] | None = None,
+    independent_share: float = 1.0,
 ) -> tuple[Attempt, ...]:
     """Choose the experiments whose best is expected nearest to the goal.
 
@@ -118,6 +133,8 @@ def choose_for_goal(
         Decides the draws.
     is_candidate
         Which rows of the pool can be done; all if not given.
+    independent_share
+        Share of genes that err by themselves, see `semimech.design.independent_genes`.
 
     Raises
     ------
@@ -144,11 +161,11 @@ def choose_for_goal(
     if not rows:
         raise ConfigError("no candidate fits into the round: raise the budget or a limit, or name cheaper candidates")
     winner = np.argmax(draws[rows], axis=0)
-    low, high = np.quantile(draws[rows], (0.05, 0.95), axis=1)
+    low, middle, high = closeness_interval(pool, goal, rows, independent_share=independent_share)
     return tuple(
         Attempt(
             row=row,
-            closeness=float(np.median(draws[row])),
+            closeness=float(middle[number]),
             lower=float(low[number]),
             upper=float(high[number]),
             gain=gains[number],
@@ -157,6 +174,45 @@ def choose_for_goal(
         )
         for number, row in enumerate(rows)
     )
+
+
+def closeness_interval(
+    pool: Pool, goal: Goal, rows: Sequence[int], *, independent_share: float = 1.0, level: float = 0.9
+) -> Float[np.ndarray, "3 condition"]:
+    """Lower end, median-unbiased estimate and upper end of the share of the way that conditions go.
+
+    A prediction that is nearer to the goal than its own error lets expect is so by luck, or was chosen for it; the lower end takes it for as near as that error.
+
+    Parameters
+    ----------
+    pool
+        Conditions.
+    goal
+        The wanted state.
+    rows
+        Which conditions.
+    independent_share
+        Share of genes that err by themselves.
+    level
+        Level of the interval.
+    """
+    columns = list(goal.columns)
+    variance = np.maximum(pool.spread[np.ix_(rows, columns)] ** 2, 1e-12)
+    squared = ((pool.mean[np.ix_(rows, columns)] - goal.wanted) ** 2).sum(axis=1)
+    freedom = np.maximum(variance.sum(axis=1) ** 2 / (variance**2).sum(axis=1) * independent_share, 1.0)
+    unit = variance.sum(axis=1) / freedom
+    chances = ((1.0 - level) / 2.0, 0.5, (1.0 + level) / 2.0)
+    lucky = np.maximum(squared, variance.sum(axis=1))
+    away = [unit * noncentrality((lucky if chance < 0.5 else squared) / unit, freedom, chance) for chance in chances]
+    return 1.0 - np.array(away) / ((goal.start - goal.wanted) ** 2).sum()
+
+
+def noncentrality(
+    seen: Float[np.ndarray, " condition"], freedom: Float[np.ndarray, " condition"], chance: float
+) -> Float[np.ndarray, " condition"]:
+    """The noncentrality under which a noncentral chi-squared is at most what was seen with some chance; 0 where it is less than that without any."""
+    exact = chndtrinc(np.minimum(seen, _NORMAL), freedom, chance)
+    return np.where(seen < _NORMAL, exact, seen - freedom - norm.ppf(chance) * 2.0 * np.sqrt(seen))
 
 
 def draw_closeness(pool: Pool, goal: Goal, *, seed: int) -> Float[np.ndarray, "condition draw"]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float
 
 from semimech.assumptions import Harvested
 from semimech.data import describe
+from semimech.design.apart import (
+    Rivals,
+    Telling,
+    apart_of,
+    chance_of_right,
+    choose_apart,
+    expected_nats,
+    independent_genes,
+)
 from semimech.design.candidates import as_experiments
 from semimech.design.choose import Criterion, Pick, choose, remaining
 from semimech.design.goal import Attempt, Goal, choose_for_goal
@@ -24,6 +34,8 @@ from semimech.model import PriorNetwork
 
 _MANY = 500
 """Conditions beyond which lessons are of two draws of the weights, for time and memory."""
+_GENES = 3
+"""Genes named where rivals differ most."""
 _TELLS = 0.01
 """Least correlation of errors at which one condition is said to sharpen another."""
 
@@ -53,7 +65,7 @@ def plan_round(
     candidates: Sequence[Condition],
     limits: Limits,
     *,
-    criterion: Criterion | Literal["lessons"] | Goal = "error",
+    criterion: Criterion | Literal["lessons"] | Goal | Rivals = "error",
     queries: Sequence[Condition] = (),
     noise: float | None = None,
     prior: PriorNetwork | None = None,
@@ -70,7 +82,7 @@ def plan_round(
     limits
         What fits into the round.
     criterion
-        ``"error"``, ``"information"``, ``"lessons"`` (`semimech.design.law_lessons`), or the state that cells shall reach.
+        ``"error"``, ``"information"``, ``"lessons"`` (`semimech.design.law_lessons`), the state that cells shall reach, or models that shall be told apart from this one.
     queries
         Conditions whose predictions shall become better; all candidates if none are given.
     noise
@@ -83,7 +95,7 @@ def plan_round(
     Raises
     ------
     ConfigError
-        If nothing fits into the round.
+        If nothing fits into the round, or rivals predict the same of everything.
     DataError
         If every candidate was measured, or one has genes or media that the model does not know.
     """
@@ -94,8 +106,11 @@ def plan_round(
     can = np.arange(len(pool.conditions)) < len(able)
     wanted = set(map(model.system.resolve, queries)) or set(able)
     if isinstance(criterion, Goal):
-        attempts = choose_for_goal(pool, criterion, limits, seed=seed, is_candidate=can)
+        share = independent_genes(model, pool.conditions) / len(model.genes)
+        attempts = choose_for_goal(pool, criterion, limits, seed=seed, is_candidate=can, independent_share=share)
         return _round(model, pool, attempts, [_goal_columns(a) for a in attempts], _goal_summary(attempts))
+    if isinstance(criterion, Rivals):
+        return _round_apart(model, pool, criterion, limits, can)
     weight = np.array([c in wanted for c in pool.conditions], float)
     before = pool.covariance.diagonal() @ weight
     if criterion == "lessons":
@@ -166,6 +181,44 @@ def _pick_columns(model: FittedModel, pool: Pool, pick: Pick, criterion: str) ->
         "rms_error": off,
         "coverage": found.label,
         "reason": f"{new}; predicted to within ±{off:.2g} (root mean square over genes); {what}",
+    }
+
+
+def _round_apart(
+    model: FittedModel, pool: Pool, rivals: Rivals, limits: Limits, can: Bool[np.ndarray, " condition"]
+) -> Round:
+    """The round that tells rivals from the model."""
+    means = {name: ask(pool.conditions) for name, ask in rivals.ask.items()}
+    n_independent = independent_genes(model, pool.conditions)
+    tellings = choose_apart(pool, means, limits, n_independent=n_independent, is_candidate=can)
+    rows = [telling.pick.row for telling in tellings]
+    summary = {"cost": sum(telling.pick.cost for telling in tellings)}
+    asked = means if rivals.chance is None else means | {"another seed": rivals.chance(pool.conditions)}
+    for name, apart in apart_of(pool, asked, n_independent).items():
+        nats = expected_nats(pool, apart, rows)
+        summary |= {f"nats, {name}": nats, f"chance of right, {name}": chance_of_right(nats)}
+    columns = [_apart_columns(model, pool, means, telling) for telling in tellings]
+    return _round(model, pool, [telling.pick for telling in tellings], columns, summary)
+
+
+def _apart_columns(
+    model: FittedModel, pool: Pool, means: Mapping[str, Float[np.ndarray, "condition gene"]], telling: Telling
+) -> dict[str, object]:
+    row, nats = telling.pick.row, telling.nats
+    most = max(nats, key=lambda name: nats[name])
+    change = means[most][row] - pool.mean[row]
+    known = float(np.sqrt(pool.covariance[row, row] + pool.noise))
+    genes = np.argsort(-np.abs(change), kind="stable")[:_GENES]
+    reason = f"with {most} it would be otherwise by {np.sqrt((change**2).mean()):.2g} (root mean square over genes), most of "
+    reason += ", ".join(f"{model.genes[gene]} ({change[gene]:+.2g})" for gene in genes)
+    reason += f", and is known to within ±{known:.2g}: {nats[most]:.2g} nats for the right one"
+    share = telling.pick.gain / max(telling.pick.alone, 1e-300)
+    reason += f"; after those above it, {100 * share:.0f} % of what it would have told alone" if share < 0.9 else ""
+    return {
+        "gain": telling.pick.gain,
+        "gain_alone": telling.pick.alone,
+        **{f"nats, {name}": value for name, value in nats.items()},
+        "reason": reason,
     }
 
 

@@ -139,7 +139,7 @@ def sensitivity(
     for number, trial in enumerate(trials, 1):
         asked = [trial.measured.conditions[row] for split in trial.splits for row in split.test]
         base = refit(number, "at first", "the model as it is", trial.train, config, prior)
-        chosen, network = _as_chosen(config, prior, base)
+        chosen, network = as_chosen(config, prior, base)
         if chosen != config or network is not prior:
             base = refit(number, "at first", "the same with what was chosen", trial.train, chosen, network)
         arms = make_arms(base, trial.train, chosen, network, asked)
@@ -153,7 +153,7 @@ def sensitivity(
     return Sensitivity(table=_summary(predictions, level, n_boot, rng), predictions=predictions, level=level)
 
 
-def _as_chosen(
+def as_chosen(
     config: FitConfig, prior: PriorNetwork | None, model: FittedModel
 ) -> tuple[FitConfig, PriorNetwork | None]:
     """The settings with what inner validation chose as the only candidate, and the tables counted as it chose."""

@@ -66,11 +66,7 @@ def move_assumptions(
     ConfigError
         If an assumption is unknown, the model is not fitted to means, or there are checkpoints of other data or settings to resume.
     """
-    known = [assumption.id for assumption in ASSUMPTIONS]
-    unknown = [id for id in assumptions if id not in known]
-    if unknown:
-        hints = " ".join(suggestion(id, known) for id in unknown)
-        raise ConfigError(f"unknown assumptions {unknown}. {hints}Write some of: {', '.join(known)}")
+    refuse_unknown(assumptions)
     if not resume:
         remove_checkpoints(out)
     found = sensitivity(
@@ -90,3 +86,18 @@ def move_assumptions(
             table.to_csv(temporary, sep="\t", index=False)
     remove_checkpoints(out)
     return found.table
+
+
+def refuse_unknown(assumptions: Collection[str]) -> None:
+    """Refuse names that are none of an assumption.
+
+    Raises
+    ------
+    ConfigError
+        Naming those, and all that there are.
+    """
+    known = [assumption.id for assumption in ASSUMPTIONS]
+    unknown = [id for id in assumptions if id not in known]
+    if unknown:
+        hints = " ".join(suggestion(id, known) for id in unknown)
+        raise ConfigError(f"unknown assumptions {unknown}. {hints}Write some of: {', '.join(known)}")

@@ -10,6 +10,7 @@ from semimech.simulate.measurement import Batches, Measurement
 from semimech.simulate.presets import choose_edits, drug_combination, ipsc_maintenance, prior_network
 from semimech.simulate.presets_in_vivo import haematopoiesis_in_vivo, tumour_in_vivo
 from semimech.simulate.recipe import WorldRecipe, random_world
+from semimech.simulate.rounds import next_round
 from semimech.simulate.screen import ScreenDesign, screen_experiments, simulate_screen, write_screen
 from semimech.simulate.stream import stream_screen
 from semimech.simulate.study import STUDY_KINDS, Study, simulate_study, study_world
@@ -50,6 +51,7 @@ __all__ = [
     "haematopoiesis_in_vivo",
     "ipsc_maintenance",
     "leaping_counts",
+    "next_round",
     "prior_network",
     "random_world",
     "screen_experiments",
