@@ -114,7 +114,7 @@ def page(table: pd.DataFrame, seconds: float) -> str:
         f"- Command: `python -m benchmarks.telling_apart --first {first} --worlds {n}`; seeds are worlds, noise and random choices. Nothing was tuned on them.",
         f"- The worlds of `order_matters`: {RECIPE.n_genes} genes and a medium {MEDIUM}. Measured: unedited cells, each knockout alone and the medium alone, so that the data say nothing of orders and pairs.",
         f"  Possible: one or two knockouts {SWITCH} h before the medium or {SWITCH} h after it, harvested {', '.join(map(str, LATE))} h after the second step; ten harvests in one batch, standard error {SE}.",
-        "- Rivals of the model (masked wiring, 20 % false edges): `commuting order imposed`, and `additive combinations imposed`. Both are wrong in these worlds. A rival is told to be wrong after so many harvests if from then on the",
+        "- Rivals of the model (masked wiring, 20 % false edges): `commuting order imposed`, and `additive combinations imposed`. The order of steps counts in all of these worlds; pairs nearly add up in some (the error of the rival is then no larger). No world has a rival that is right, so false alarms are not measured, nor are expected nats held against those that came. A rival is told to be wrong after so many harvests if from then on the",
         f"  odds against it are twenty to one or more ({ENOUGH:.1f} nats by the two normal laws); random choice: {N_RANDOM} draws a world.",
         "",
     ]

@@ -113,3 +113,21 @@ def test_a_chosen_design_decides_whether_cells_are_settled_with_fewer_harvests_t
             is_told = (-nats if is_settled else nats) > np.log(20.0)
             needed[name].append(int(np.argmax(is_told)) + 1 if is_told.any() else 11)
     assert np.mean(needed["chosen"]) < 0.7 * np.mean(needed["random"])
+
+
+@pytest.mark.parametrize("n_conditions", [1, 5, 40])
+def test_genes_that_err_by_themselves_are_counted_as_such_however_few_deviations_there_are(n_conditions):
+    rng = np.random.default_rng(n_conditions)
+    apart = participation(rng.normal(size=(4, n_conditions, 300)))
+    assert apart > 150.0  # the ratio of the sample itself is at most 3 n_conditions
+    shared = np.repeat(rng.normal(size=(4, 40, 10)), 30, axis=2)
+    assert participation(shared) == pytest.approx(10.0, rel=0.2)
+
+
+def test_of_harvests_that_tell_different_things_each_tells_all_that_it_would_have_alone():
+    """Three of ten nats each, with independent errors: gains fall, as a rival told already draws less, and nats do not."""
+    rival = np.full((3, 1), np.sqrt(20.0 * (1.0 + NOISE)))
+    tellings = choose_apart(pool(np.eye(3), np.zeros((3, 1))), {"rival": rival}, Limits(batch=3), n_independent=1.0)
+    for telling in tellings:
+        assert telling.nats["rival"] == pytest.approx(10.0) == telling.alone["rival"]
+    assert tellings[2].pick.gain < 0.3 * tellings[0].pick.gain

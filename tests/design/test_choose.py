@@ -164,3 +164,7 @@ def test_a_noncentrality_is_that_under_which_what_was_seen_has_its_chance():
     assert noncentrality(np.array([2.0]), np.array([6.0]), 0.95) == pytest.approx(0.0)
     far = noncentrality(np.array([0.999e5, 1.001e5]), np.full(2, 6.0), 0.05)
     assert far[1] - far[0] == pytest.approx(200.0, rel=0.02)  # the normal law goes on where the exact one ends
+
+
+def test_what_is_at_the_goal_itself_has_no_noncentrality():
+    assert noncentrality(np.zeros(2), np.array([1.0, 6.0]), 0.95).tolist() == [0.0, 0.0]

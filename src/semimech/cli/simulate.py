@@ -66,6 +66,10 @@ def simulate(
     with Display() as display:
         world, design = _preset(preset, sizes, world_key)
         if then is not None and after is not None:
+            if design.graft is not None or stream:
+                raise ConfigError(
+                    "--then goes with presets of cultures, without --stream: a further round is simulated as a whole"
+                )
             typer.echo(f"{out}\t{_next_round(world, design, then, after, out, screen_key)}")
             return
         shape = (design.n_cells, len(world.genes))

@@ -49,13 +49,16 @@ class Telling:
     Parameters
     ----------
     pick
-        The experiment; its gain is in nats, summed over rivals.
+        The experiment; its gain is in logarithms of one and the nats, summed over rivals.
     nats
-        What it is expected to add for or against each rival.
+        What it is expected to add for or against each rival, in nats.
+    alone
+        What it would have, had it been the first.
     """
 
     pick: Pick
     nats: Mapping[str, float]
+    alone: Mapping[str, float]
 
 
 def choose_apart(
@@ -112,8 +115,12 @@ def choose_apart(
     def gains() -> Float[np.ndarray, " condition"]:
         return np.sum([np.log1p(told[name] + values) - np.log1p(told[name]) for name, values in nats().items()], axis=0)
 
+    first = nats()
     picks = in_turn(Purse(conditions=pool.conditions, limits=limits), can, gains=gains, take=take)
-    return tuple(Telling(pick=pick, nats=each) for pick, each in zip(picks, tellings, strict=True))
+    return tuple(
+        Telling(pick=pick, nats=each, alone={name: float(values[pick.row]) for name, values in first.items()})
+        for pick, each in zip(picks, tellings, strict=True)
+    )
 
 
 def apart_of(
@@ -135,11 +142,22 @@ def independent_genes(model: FittedModel, conditions: Sequence[Condition]) -> fl
 
 
 def participation(deviation: Float[np.ndarray, "member condition gene"]) -> float:
-    """Participation ratio of the variances along the main axes of deviations from the mean of members, each gene's counted alike: from 1, where all go together, to their number."""
-    flat = (deviation - deviation.mean(axis=0)).reshape(-1, deviation.shape[-1])
+    r"""Participation ratio of the variances along the main axes of deviations from the mean of members, each gene's counted alike: from 1, where all go together, to their number.
+
+    It is :math:`g^2 / \sum_{ij} \rho_{ij}^2`. Correlations of :math:`n` deviations that are none have a mean square of :math:`1/n`, so that few would pass for few genes: each
+    square is taken as :math:`(n \rho^2 - 1) / (n - 1)`.
+    """
+    n_genes, n = deviation.shape[-1], (len(deviation) - 1) * deviation.shape[1]
+    flat = (deviation - deviation.mean(axis=0)).reshape(-1, n_genes)
     flat = flat / np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
-    product = flat.T @ flat
-    return float(np.trace(product) ** 2 / max(float((product**2).sum()), 1e-300))
+    squares = (
+        float((flat @ flat.T).ravel() @ (flat @ flat.T).ravel())
+        if len(flat) < n_genes
+        else float(((flat.T @ flat) ** 2).sum())
+    )
+    others = max(squares - n_genes, 0.0)
+    told = max((n * others - n_genes * (n_genes - 1)) / (n - 1), 0.0) if n > 1 else others
+    return float(n_genes**2 / (n_genes + told))
 
 
 def expected_nats(pool: Pool, apart: Float[np.ndarray, "condition gene"], rows: Sequence[int]) -> float:

@@ -210,8 +210,8 @@ def closeness_interval(
 def noncentrality(
     seen: Float[np.ndarray, " condition"], freedom: Float[np.ndarray, " condition"], chance: float
 ) -> Float[np.ndarray, " condition"]:
-    """The noncentrality under which a noncentral chi-squared is at most what was seen with some chance; 0 where it is less than that without any."""
-    exact = chndtrinc(np.minimum(seen, _NORMAL), freedom, chance)
+    """The noncentrality under which a noncentral chi-squared is at most what was seen with some chance; 0 where it is less than that without any, as where nothing was seen."""
+    exact = np.where(seen > 0, chndtrinc(np.clip(seen, 1e-300, _NORMAL), freedom, chance), 0.0)
     return np.where(seen < _NORMAL, exact, seen - freedom - norm.ppf(chance) * 2.0 * np.sqrt(seen))
 
 

@@ -212,7 +212,7 @@ def _apart_columns(
     reason = f"with {most} it would be otherwise by {np.sqrt((change**2).mean()):.2g} (root mean square over genes), most of "
     reason += ", ".join(f"{model.genes[gene]} ({change[gene]:+.2g})" for gene in genes)
     reason += f", and is known to within ±{known:.2g}: {nats[most]:.2g} nats for the right one"
-    share = telling.pick.gain / max(telling.pick.alone, 1e-300)
+    share = nats[most] / max(telling.alone[most], 1e-300)
     reason += f"; after those above it, {100 * share:.0f} % of what it would have told alone" if share < 0.9 else ""
     return {
         "gain": telling.pick.gain,
