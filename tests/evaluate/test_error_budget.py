@@ -52,10 +52,12 @@ def screen(*, cell_sd: float = 1.0, shared_sd: float = 0.0, seed: int = 0) -> tu
     values = truth[row] + shared[row, batch] + cell_sd * rng.normal(size=(len(row), N_GENES))
     sums = lambda rows: np.array([values[rows & (row == k)].mean(axis=0) for k in range(len(size))])
     half = (np.arange(len(row)) // N_BATCHES) % 2 == 0
+    # as files are read: cells of a condition differ by batch too
+    spread = cell_sd**2 + np.array([0.0, *[shared_sd**2 * (1 - 1 / N_BATCHES)] * N_EDITS])
     data = dataset(
         conditions,
         sums(np.ones(len(row), bool)),
-        standard_error=np.tile(cell_sd / np.sqrt(size)[:, None], N_GENES),
+        standard_error=np.tile(np.sqrt(spread / size)[:, None], N_GENES),
         halves=np.stack([sums(half), sums(~half)]),
         cells=Cells(values=sparse.csr_matrix(values), condition=row, batch=batch),
     )
