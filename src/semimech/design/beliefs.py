@@ -98,10 +98,11 @@ def believed(
     scale = error * table["gain"].to_numpy(dtype=float)
     answer = table[["fall_data", "fall_world"]].mean(axis=1).to_numpy()
     errs = table["spread"].to_numpy() ** 2 + (scale * doubt) ** 2
-    weight = np.array(
-        [1.0 if np.isinf(s) else (g * s) ** 2 / ((g * s) ** 2 + e) for g, s, e in zip(scale, spread, errs, strict=True)]
-    )
+    is_known = np.isfinite(spread)
+    between = (scale * np.where(is_known, spread, 0.0)) ** 2
+    weight = np.where(is_known, between / np.maximum(between + errs, np.finfo(float).tiny), 1.0)
     mean = scale * fall + weight * (answer - scale * fall)
     half = STRETCH * norm.ppf((1 + level) / 2) * np.sqrt(weight * errs)
-    known_fall = np.where(np.isfinite(spread), scale * fall, np.nan)
-    return table.assign(typical=known_fall, fall=mean, lower=mean - half, upper=mean + half)
+    return table.assign(
+        typical=np.where(is_known, scale * fall, np.nan), fall=mean, lower=mean - half, upper=mean + half
+    )
