@@ -48,7 +48,7 @@ class Levers:
     Parameters
     ----------
     table
-        One row per lever, best first: ``lever``, ``buys`` in words, ``cost``; ``fall_data`` and ``fall_world``, the expected fall of the mean squared error on
+        One row per lever, best first: ``lever``, ``buys`` in words, ``cost``, ``gain`` (1 - 1/r for growth by a factor r); ``fall_data`` and ``fall_world``, the expected fall of the mean squared error on
         held-out conditions (genes that are not edited, square of the observed scale), NaN where one cannot say; ``spread``, the standard deviation of their mean over held-out edits and simulated
         screens; ``typical``, what the lever brings in screens at large, NaN where that is not known; ``fall``, what is believed, with the interval ``lower`` to ``upper``, see
         `semimech.design.beliefs`; ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing. What costs nothing and surely helps stands first.
@@ -164,23 +164,15 @@ def levers(
         offers.append((name, "a term more in the law", costs.term))
         by_data[name] = now - bench.errors(bench.fit(train, f"with a {name}", config=changed), measured)
     world = OwnWorld(model=bench.fit(dataset, "of all data"), dataset=dataset)
-    has_prior = any(lever == "prior" for lever, _, _ in offers)
-    by_world = _by_own_world(bench, world, bought, has_prior=has_prior, n_worlds=n_worlds, rng=rng, network=prior)
+    is_listed = prior is None and any(lever == "prior" for lever, _, _ in offers)
+    by_world = _by_own_world(bench, world, bought, is_listed=is_listed, n_worlds=n_worlds, rng=rng)
     edits = np.array([dataset.perturbations[row] for row in split.test], dtype=object)
     error = float(now.mean())
     without_noise = max(error - float(bench.over_genes(world.noise[split.test]).mean()), _LEAST_SHARE * error)
-    gain = {p.lever: 1 - 1 / p.growth for p in bought}
-    table = pd.DataFrame(
-        {
-            "lever": lever,
-            "buys": buys,
-            "cost": cost,
-            "gain": gain.get(lever, 1.0),
-            **_foretold(by_data.get(lever), by_world.get(lever), edits),
-        }
-        for lever, buys, cost in offers
-    )
-    table = believed(table, error=without_noise, level=level)
+    table = pd.DataFrame(offers, columns=["lever", "buys", "cost"])
+    table["gain"] = table["lever"].map({p.lever: 1 - 1 / p.growth for p in bought}).fillna(1.0)
+    told = [_foretold(by_data.get(lever), by_world.get(lever), edits) for lever, _, _ in offers]
+    table = believed(table.join(pd.DataFrame(told)), error=without_noise, level=level)
     table["share"] = table["fall"] / error
     table["per_cost"] = table["fall"] / table["cost"].where(table["cost"] > 0)
     is_sure = (table["cost"] == 0) & (table["lower"] > 0)
@@ -244,8 +236,7 @@ def _by_own_world(
     world: OwnWorld,
     bought: Sequence[Purchase],
     *,
-    has_prior: bool,
-    network: PriorNetwork | None,
+    is_listed: bool,
     n_worlds: int,
     rng: np.random.Generator,
 ) -> dict[str, Float[np.ndarray, "screen condition"]]:
@@ -263,7 +254,7 @@ def _by_own_world(
         for lever, screen in screens.items():
             model = bench.fit(simulated(screen), f"own world {number + 1}, more {lever}")
             falls.setdefault(lever, []).append(now - bench.errors(model, truth))
-        if has_prior and network is None:
+        if is_listed:
             listed = _as_listed(world.model, rng)
             model = bench.fit(simulated(made), f"own world {number + 1}, with a network", prior=listed)
             falls.setdefault("prior", []).append(now - bench.errors(model, truth))
@@ -299,5 +290,5 @@ def _foretold(
     return {
         "fall_data": np.nan if data is None else float(data.mean()),
         "fall_world": np.nan if world is None else float(world.mean()),
-        "spread": variance_of_mean(sum(answers) / len(answers), edits) ** 0.5,
+        "spread": variance_of_mean(np.mean(np.broadcast_arrays(*answers), axis=0), edits) ** 0.5,
     }
