@@ -53,16 +53,14 @@ def screen(*, cell_sd: float = 1.0, shared_sd: float = 0.0, seed: int = 0) -> tu
     values = truth[row] + shared[row, batch] + cell_sd * rng.normal(size=(len(row), N_GENES))
     sums = lambda rows: np.array([values[rows & (row == k)].mean(axis=0) for k in range(len(size))])
     half = (np.arange(len(row)) // N_BATCHES) % 2 == 0
-    # as files are read: cells of a condition differ by batch too
-    spread = cell_sd**2 + np.array([0.0, *[shared_sd**2 * (1 - 1 / N_BATCHES)] * N_EDITS])
     data = dataset(
         conditions,
         sums(np.ones(len(row), bool)),
-        standard_error=np.tile(np.sqrt(spread / size)[:, None], N_GENES),
+        standard_error=np.tile(cell_sd / np.sqrt(size)[:, None], N_GENES),
         halves=np.stack([sums(half), sums(~half)]),
         cells=Cells(values=sparse.csr_matrix(values), condition=row, batch=batch),
     )
-    return replace(data, n_cells=size), truth
+    return data, truth
 
 
 def budget(data: Dataset, *, shared_sd: float = 0.0, refit=MeanOfEdits, **options):
@@ -158,6 +156,12 @@ def test_intervals_know_what_all_edits_share_in_a_gene():
         0.93, abs=0.05
     )  # Student's law of 7 degrees, with 40 genes to tell it: somewhat wide
     assert np.mean(held[False]) < 0.5
+
+
+def test_doubt_that_all_share_widens_an_interval_on_the_logarithmic_scale():
+    values = np.full((8, 40), 2.0)
+    mean, lower, upper = crossed_mean(values, np.arange(8), level=0.9, is_positive=True, by_gene=True, doubt=0.5)
+    assert [mean, lower, upper] == pytest.approx(2.0 * np.exp(0.5 * 1.894579 * np.array([0.0, -1.0, 1.0])))
 
 
 @pytest.mark.parametrize("n_cells", [6, 4])

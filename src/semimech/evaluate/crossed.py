@@ -18,6 +18,7 @@ def crossed_mean(
     level: float,
     is_positive: bool,
     by_gene: bool,
+    doubt: float = 0.0,
 ) -> tuple[float, float, float]:
     """Mean over conditions of means over genes, with the ends of its interval.
 
@@ -33,6 +34,8 @@ def crossed_mean(
         Whether it is taken on the logarithmic scale (delta method).
     by_gene
         Whether edits share errors in a gene; otherwise edits are independent.
+    doubt
+        Standard deviation of the logarithm of the mean beside, for what all edits and genes share.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def crossed_mean(
     if by_gene and n_genes > 1:
         gene = _squares(both.sum(axis=0))
         variance, degrees = max(variance + gene - _squares(both.ravel()), variance, gene), min(degrees, n_genes - 1)
-    half = float(student.ppf((1 + level) / 2, degrees)) * float(np.sqrt(variance))
+    half = float(student.ppf((1 + level) / 2, degrees)) * float(np.sqrt(variance + (doubt * mean) ** 2))
     if is_positive and mean > 0:
         return mean, mean * float(np.exp(-half / mean)), mean * float(np.exp(half / mean))
     return mean, mean - half, mean + half

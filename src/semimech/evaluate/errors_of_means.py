@@ -17,6 +17,7 @@ from semimech._errors import DataError
 from semimech._types import GeneVector
 from semimech.data import Cells, Dataset
 from semimech.data.batch_effect import estimate_batch_effect, group_sums
+from semimech.data.moments import PRIOR_CELLS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,8 @@ class MeanErrors:
 def error_variances(dataset: Dataset, interaction: GeneVector) -> MeanErrors:
     """Variances of the errors of all means.
 
-    That of cells is the squared standard error, where there are cells without what it holds of batches. Where there are none it is a quarter of the squared difference of two halves, if
-    there are replicates: unbiased but of one degree of freedom, so it is for averages over many genes. Means alone tell no batch errors.
+    That of cells is their variance within condition and batch over their number, drawn to that of all conditions as standard errors are. Without cells it is a quarter of the squared difference of
+    two halves, if there are replicates, unbiased but of one degree of freedom, so that it is for averages over many genes; else the squared standard error. Means alone tell no batch errors.
 
     Parameters
     ----------
@@ -62,13 +63,9 @@ def error_variances(dataset: Dataset, interaction: GeneVector) -> MeanErrors:
     known = dataset.standard_error**2
     if dataset.cells is not None:
         share = _shares(dataset, dataset.cells)
-        offset = share**2 @ _offset_variance(dataset, dataset.cells)
-        alike = (share**2).sum(axis=1, keepdims=True)
-        of_batch = offset + alike * interaction
-        spread = (
-            (1 - alike) * interaction / dataset.n_cells[:, None]
-        )  # what cells share in a batch spreads those of several
-        known = np.maximum(known - offset - spread, 0.0)
+        of_batch = share**2 @ _offset_variance(dataset, dataset.cells)
+        of_batch += (share**2).sum(axis=1, keepdims=True) * interaction
+        known = _within_batches(dataset, dataset.cells, known)
     elif dataset.halves is not None:
         apart = (dataset.halves[0] - dataset.halves[1]) ** 2 / 4
         known = np.where(np.isfinite(apart).all(axis=1, keepdims=True), apart, known)
@@ -133,6 +130,23 @@ def _reweighted(
     all_cells, shown = (np.where(n >= least, n, 0).reshape(share.shape).sum(axis=1) for least in (1, 2))
     change *= np.sqrt(all_cells / np.maximum(shown, 1))[cells.condition]
     return group_sums(sp.csr_matrix(cells.values), cells.condition, n_conditions, weights=change), shown > 0
+
+
+def _within_batches(
+    dataset: Dataset, cells: Cells, else_: Float[np.ndarray, "condition gene"]
+) -> Float[np.ndarray, "condition gene"]:
+    """Variance of means by drawing cells, from their scatter within condition and batch; where no two cells of any condition stand in one batch, what else is known."""
+    n_conditions, n_batches = len(dataset.conditions), int(cells.batch.max()) + 1
+    group = cells.condition * n_batches + cells.batch
+    values, n = sp.csr_matrix(cells.values), np.bincount(group, minlength=n_conditions * n_batches)
+    sums, squares = (group_sums(each, group, len(n)) for each in (values, values.power(2)))
+    scatter = np.maximum(squares - sums**2 / np.maximum(n, 1)[:, None], 0.0).reshape(n_conditions, n_batches, -1)
+    scatter, degrees = scatter.sum(axis=1), np.maximum(n - 1, 0).reshape(n_conditions, -1).sum(axis=1)[:, None]
+    if not degrees.any():
+        return else_
+    pooled = scatter.sum(axis=0) / degrees.sum()
+    variance = (scatter + PRIOR_CELLS * pooled) / (degrees + PRIOR_CELLS)
+    return variance / np.bincount(cells.condition, minlength=n_conditions)[:, None]
 
 
 def _shares(dataset: Dataset, cells: Cells) -> Float[np.ndarray, "condition batch"]:
