@@ -7,8 +7,8 @@ Two answers, which err in different ways:
 * *world*: the fitted law is taken for the truth, the screen is made in it as it was and with what the budget buys, and both are fitted
   (`semimech.design.own_world`). It knows no misfit of the law.
 
-Of bought cells, controls and times the data's curve is too flat, as what is scarce is partly told by the rest (controls by genes that edits leave alone); of edits the world says too much, as it
-knows no misfit. The mean of the two is drawn towards what a lever typically brings (`semimech.design.beliefs`).
+The data's curve is too flat for cells, times and edits, and the world, knowing no misfit, promises too much of edits. The mean of the two is drawn towards what a lever typically brings
+(`semimech.design.beliefs`).
 """
 
 from __future__ import annotations
