@@ -142,7 +142,8 @@ def one_world(number: int, config: FitConfig = SETTINGS, repeats: int = REPEATS)
     )
     began = time.perf_counter()
     budget = BUDGET * float(cells[split.train][~data.is_control[split.train]].sum())
-    found = levers(data, split, config, budget=budget, rng=np.random.default_rng(number)).table.set_index("lever")
+    told = levers(data, split, config, budget=budget, rng=np.random.default_rng(number))
+    found = told.table.set_index("lever")
     foretold = time.perf_counter() - began
     test = [conditions[row] for row in split.test]
     truth, keep = bench.truth(test), ~own_genes(test, bench.world.genes)
@@ -166,13 +167,14 @@ def one_world(number: int, config: FitConfig = SETTINGS, repeats: int = REPEATS)
             prior = bench.network(repeat) if lever == "prior" else None
             settings = replace(config, residual_hidden=HIDDEN) if lever == "learned residual" else config
             falls[lever].append(now[-1] - error(lever, repeat, prior=prior, settings=settings))
-    table = found[["fall_data", "fall_world", "fall", "lower", "upper"]].reset_index()
+    table = found[["gain", "fall_data", "fall_world", "spread"]].reset_index()
     for repeat in range(repeats):
         table[f"delivered_{repeat}"] = [falls[lever][repeat] for lever in table["lever"]]
     seconds = {"seconds_foretold": foretold, "seconds": time.perf_counter() - began}
     return table.assign(
         world=number,
         error=np.mean(now),
+        without_noise=told.without_noise,
         **{name: str(value) for name, value in vars(setting).items()},
         **seconds,
     )

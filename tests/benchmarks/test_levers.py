@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks.levers import Bench
-from benchmarks.levers_page import SAME, of_worlds, with_same_order
+from benchmarks.levers_page import of_random_orders, of_worlds, pairs_told_apart
 
 from semimech.experiment import Condition, Context, Edit, Period
 
@@ -25,11 +25,18 @@ def test_only_pairs_told_apart_decide_whether_a_ranking_agrees_and_the_first_lev
     assert not of_worlds(world(0, [1.0, 2.0, 0.0]), "fall")["first is right"].any()
 
 
-def test_the_same_order_for_all_worlds_is_taken_from_the_others():
-    other = world(1, [0.0, 0.0, 0.0])
-    other.loc[:, [f"delivered_{k}" for k in range(4)]] = 7.0
-    table = with_same_order(pd.concat([world(0, [0.0, 0.0, 0.0]), other], ignore_index=True))
-    assert table[SAME].to_numpy() == pytest.approx([0.7] * 3 + [0.3, 0.1, 0.1], abs=0.002)
+def test_a_level_for_all_pairs_at_once_tells_fewer_pairs_apart_than_one_for_each():
+    """Of the pairs of three levers one has p = 5e-7, one .03 and one .09."""
+    table = world(0, [1.0, 2.0, 3.0])
+    table.loc[2, [f"delivered_{k}" for k in range(4)]] = [2.5, 1.5, 1.1, 2.1]
+    assert pairs_told_apart(table) == [(0, 1), (0, 2)]
+    assert pairs_told_apart(table, holm=True) == [(0, 1)]
+
+
+def test_an_order_at_random_has_half_of_the_pairs_right():
+    found = of_random_orders(world(0, [1.0, 2.0, 3.0]))
+    assert found["right"].item() == pytest.approx(0.5, abs=0.05) and found["pairs"].item() == 1
+    assert found["first is right"].item() == pytest.approx(2 / 3, abs=0.05)  # the second of three is not
 
 
 def test_cells_that_are_there_stay_when_more_are_bought():

@@ -13,6 +13,7 @@ from semimech._errors import ConfigError
 from semimech.data import Dataset
 from semimech.data.split import Split
 from semimech.design import Costs, OwnWorld, Screening, levers, purchases
+from semimech.design.beliefs import STRETCH, Typical, believed, variance_of_mean
 from semimech.fit import FitConfig, FittedModel
 from semimech.predictor import Prediction
 
@@ -98,12 +99,41 @@ def test_two_mirrored_screens_of_the_own_world_average_to_its_truth():
     assert not np.isclose(pair[0], pair[1]).any()
 
 
-def test_noise_is_believed_of_the_world_and_edits_of_the_data(stub):
-    data, split = screen(effect_sd=1.0, cell_sd=1.0)
-    table = levers(data, split, CONFIG, n_worlds=2, rng=np.random.default_rng(0)).table.set_index("lever")
-    for lever, column in (("cells", "fall_world"), ("times", "fall_world"), ("edits", "fall_data")):
-        assert table.loc[lever, "fall"] == table.loc[lever, column]
-    assert table.loc["cells", "fall_world"] != table.loc["cells", "fall_data"]
+def told(**columns) -> pd.DataFrame:
+    """One lever as it is foretold."""
+    row = {"lever": "edits", "gain": 0.5, "fall_data": 0.2, "fall_world": 0.4, "spread": 0.1}
+    return pd.DataFrame([row | columns])
+
+
+TYPICAL = {"edits": Typical(fall=0.1, spread=0.4, doubt=0.3)}
+
+
+def test_what_is_believed_is_the_mean_of_two_normal_laws_by_precision():
+    """The prior 0.1 ± 0.4 of an error of 2 at half of all growth, and 0.3 ± √(0.1² + 0.3²) foretold."""
+    found = believed(told(), error=2.0, level=0.9, typical=TYPICAL).iloc[0]
+    precision = np.array([1 / 0.4**2, 1 / (0.1**2 + 0.3**2)])
+    assert found["typical"] == pytest.approx(0.1)
+    assert found["fall"] == pytest.approx((precision @ [0.1, 0.3]) / precision.sum())
+    half = STRETCH * 1.6448536 / np.sqrt(precision.sum())
+    assert [found["lower"], found["upper"]] == pytest.approx([found["fall"] - half, found["fall"] + half])
+
+
+def test_where_nothing_is_bought_nothing_falls_and_where_nothing_is_typical_the_answer_stands():
+    nothing = believed(told(gain=0.0, fall_data=0.0, fall_world=0.0, spread=0.0), error=1.0, level=0.9).iloc[0]
+    assert nothing["fall"] == nothing["lower"] == nothing["upper"] == 0.0
+    other = believed(told(lever="another", fall_data=np.nan), error=1.0, level=0.9).iloc[0]
+    assert other["fall"] == pytest.approx(0.4) and np.isnan(other["typical"]) and other["lower"] < 0.4 < other["upper"]
+
+
+def test_the_variance_of_a_mean_is_that_of_its_edits_and_screens():
+    """Six edits of four conditions each that err together, and eight screens, over many repetitions."""
+    rng, edits = np.random.default_rng(0), np.repeat([f"e{k}" for k in range(6)], 4)
+    by_edit, by_screen = 2.0 * rng.normal(size=(3000, 6)), 3.0 * rng.normal(size=(3000, 8))
+    found = [
+        variance_of_mean(screen[:, None] + np.repeat(edit, 4), edits)
+        for edit, screen in zip(by_edit, by_screen, strict=True)
+    ]
+    assert np.mean(found) == pytest.approx(4 / 6 + 9 / 8, rel=0.03)
 
 
 def test_edits_help_where_effects_differ_and_cells_help_where_they_are_noisy(stub):
@@ -118,7 +148,7 @@ def test_edits_help_where_effects_differ_and_cells_help_where_they_are_noisy(stu
     table = found.table.set_index("lever")
     # 24 means of 100 cells err by 400/2400; twice the cells take off half of it
     assert table.loc["cells", "fall_world"] == pytest.approx(400 / 2400 / 2, rel=0.5)
-    assert table.loc["controls", "fall"] == pytest.approx(0.0, abs=1e-9)
+    assert table.loc["controls", "fall_world"] == pytest.approx(0.0, abs=1e-9)
     assert found.table.loc[0, "lever"] in ("cells", "edits", "times")
 
 

@@ -14,6 +14,7 @@ from semimech._errors import ConfigError, DataError
 from semimech.data import Cells, Dataset
 from semimech.data.split import Split
 from semimech.evaluate import ERROR_PARTS, TOTAL, error_budget
+from semimech.evaluate.crossed import crossed_mean
 from semimech.evaluate.errors_of_means import draw_errors, error_variances
 from semimech.fit import FitConfig, FittedModel
 from semimech.predictor import Prediction
@@ -121,6 +122,46 @@ def test_errors_that_are_drawn_have_the_variance_of_a_mean():
     drawn = draw_errors(bulk, error_variances(bulk, np.zeros(N_GENES)), np.zeros(N_GENES), rng=np.random.default_rng(0))
     assert np.mean(drawn.cells[1:] ** 2) == pytest.approx(1.0 / N_CELLS, rel=0.1)
     assert not drawn.batch.any()
+
+
+def test_errors_of_a_mean_of_two_cells_are_as_large_in_every_draw():
+    """Weights of chance length make all genes of a draw err much or little at once; the error of two cells is half of their difference, up to its sign."""
+    data, _ = screen()
+    cells = data.cells
+    first = [np.flatnonzero((cells.condition == k) & (cells.batch == 0))[:2] for k in range(1, 1 + N_EDITS)]
+    rows = np.concatenate([np.flatnonzero(cells.condition == 0), *first])
+    few = replace(
+        data,
+        halves=None,
+        cells=Cells(values=cells.values[rows], condition=cells.condition[rows], batch=cells.batch[rows]),
+    )
+    apart = np.array([np.ravel(np.diff(cells.values[pair].toarray(), axis=0)) / 2 for pair in first])
+    for seed in range(3):
+        drawn = draw_errors(
+            few, error_variances(few, np.zeros(N_GENES)), np.zeros(N_GENES), rng=np.random.default_rng(seed)
+        )
+        assert np.abs(drawn.cells[1:]) == pytest.approx(np.abs(apart))
+
+
+def test_intervals_know_what_all_edits_share_in_a_gene():
+    """Genes of standard normal squares that all edits share, and edits that differ by a little: nominal 90 % intervals hold the mean in 90 %."""
+    rng = np.random.default_rng(0)
+    held = {False: [], True: []}
+    for _ in range(200):
+        values = rng.standard_normal(40) ** 2 + 0.3 * rng.standard_normal((8, 40))
+        for by_gene, each in held.items():
+            _, lower, upper = crossed_mean(values, np.arange(8), level=0.9, is_positive=True, by_gene=by_gene)
+            each.append(lower < 1.0 < upper)
+    assert np.mean(held[True]) == pytest.approx(
+        0.93, abs=0.05
+    )  # Student's law of 7 degrees, with 40 genes to tell it: somewhat wide
+    assert np.mean(held[False]) < 0.5
+
+
+def test_doubt_that_all_share_widens_an_interval_on_the_logarithmic_scale():
+    values = np.full((8, 40), 2.0)
+    mean, lower, upper = crossed_mean(values, np.arange(8), level=0.9, is_positive=True, by_gene=True, doubt=0.5)
+    assert [mean, lower, upper] == pytest.approx(2.0 * np.exp(0.5 * 1.894579 * np.array([0.0, -1.0, 1.0])))
 
 
 @pytest.mark.parametrize("n_cells", [6, 4])

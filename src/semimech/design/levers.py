@@ -7,8 +7,8 @@ Two answers, which err in different ways:
 * *world*: the fitted law is taken for the truth, the screen is made in it as it was and with what the budget buys, and both are fitted
   (`semimech.design.own_world`). It knows no misfit of the law.
 
-Cells, controls and times lower noise, which the world makes as it is; the data's curve is too flat there, as what is scarce is partly told by the rest (controls by genes that edits leave alone).
-There the world is believed; and the data on edits and on all that can be tried, where misfit decides, of which the world knows nothing.
+The data's curve is too flat for cells, times and edits, and the world, knowing no misfit, promises too much of edits. The mean of the two is drawn towards what a lever typically brings
+(`semimech.design.beliefs`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from jaxtyping import Float
 from semimech._errors import ConfigError
 from semimech.data import Dataset, Split
 from semimech.data.split import check_leakage
+from semimech.design.beliefs import believed, variance_of_mean
 from semimech.design.own_world import OwnWorld
 from semimech.design.purchases import Costs, Purchase, purchases
 from semimech.fit import FitConfig, FittedModel, fit
@@ -32,8 +33,8 @@ from semimech.model import PriorNetwork
 
 LEVERS = ("cells", "controls", "times", "edits", "prior", "learned residual", "steady-state loss")
 """What can be pulled."""
-_BY_WORLD = ("cells", "controls", "times")
 _FALSE_SHARE = 0.2
+_LEAST_SHARE = 0.1
 _EDGES_PER_GENE = 2
 _HIDDEN = 8
 
@@ -47,16 +48,19 @@ class Levers:
     Parameters
     ----------
     table
-        One row per lever, best first: ``lever``, ``buys`` in words, ``cost``; ``fall_data`` and ``fall_world``, the expected fall of the mean squared error on
-        held-out conditions (genes that are not edited, square of the observed scale), NaN where one cannot say; ``fall``, the one that is believed, with the interval
-        ``lower`` to ``upper`` from a bootstrap over edits (too narrow: it knows no draw of screens); ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing.
-        What costs nothing and surely helps stands first.
+        One row per lever, best first: ``lever``, ``buys`` in words, ``cost``, ``gain`` (1 - 1/r for growth by a factor r); ``fall_data`` and ``fall_world``, the expected fall of the mean squared error on
+        held-out conditions (genes that are not edited, square of the observed scale), NaN where one cannot say; ``spread``, the standard deviation of their mean over held-out edits and simulated
+        screens; ``typical``, what the lever brings in screens at large, NaN where that is not known; ``fall``, what is believed, with the interval ``lower`` to ``upper``, see
+        `semimech.design.beliefs`; ``share`` of the error now; and ``per_cost``, the fall per unit of cost, NaN for what costs nothing. What costs nothing and surely helps stands first.
     error
         Mean squared error on held-out conditions as it is, noise of their measurement included.
+    without_noise
+        The same freed of noise, a tenth of it at least.
     """
 
     table: pd.DataFrame
     error: float
+    without_noise: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +82,12 @@ class _Bench:
 
     def errors(self, model: FittedModel, truth: Float[np.ndarray, "condition gene"]) -> _Errors:
         """Mean over genes that are not edited of the squared error of each held-out condition."""
-        test = self.dataset.subset(self.split.test)
-        keep = ~edited_genes(test)
-        squared = (model.predict_conditions(test.conditions).mean - truth) ** 2
+        test = [self.dataset.conditions[row] for row in self.split.test]
+        return self.over_genes((model.predict_conditions(test).mean - truth) ** 2)
+
+    def over_genes(self, squared: Float[np.ndarray, "condition gene"]) -> _Errors:
+        """Mean over genes that are not edited of each held-out condition."""
+        keep = ~edited_genes(self.dataset.subset(self.split.test))
         return np.where(keep, squared, 0.0).sum(axis=1) / keep.sum(axis=1)
 
 
@@ -156,17 +163,21 @@ def levers(
     for name, changed in _terms(train, config):
         offers.append((name, "a term more in the law", costs.term))
         by_data[name] = now - bench.errors(bench.fit(train, f"with a {name}", config=changed), measured)
-    by_world = _by_own_world(
-        bench, bought, has_prior=any(o[0] == "prior" for o in offers), n_worlds=n_worlds, rng=rng, network=prior
-    )
+    world = OwnWorld(model=bench.fit(dataset, "of all data"), dataset=dataset)
+    is_listed = prior is None and any(lever == "prior" for lever, _, _ in offers)
+    by_world = _by_own_world(bench, world, bought, is_listed=is_listed, n_worlds=n_worlds, rng=rng)
     edits = np.array([dataset.perturbations[row] for row in split.test], dtype=object)
-    rows = [
-        _row(*offer, by_data.get(offer[0]), by_world.get(offer[0]), edits, float(now.mean()), level) for offer in offers
-    ]
-    table = pd.DataFrame(rows)
+    error = float(now.mean())
+    without_noise = max(error - float(bench.over_genes(world.noise[split.test]).mean()), _LEAST_SHARE * error)
+    table = pd.DataFrame(offers, columns=["lever", "buys", "cost"])
+    table["gain"] = table["lever"].map({p.lever: 1 - 1 / p.growth for p in bought}).fillna(1.0)
+    told = [_foretold(by_data.get(lever), by_world.get(lever), edits) for lever, _, _ in offers]
+    table = believed(table.join(pd.DataFrame(told)), error=without_noise, level=level)
+    table["share"] = table["fall"] / error
+    table["per_cost"] = table["fall"] / table["cost"].where(table["cost"] > 0)
     is_sure = (table["cost"] == 0) & (table["lower"] > 0)
     order = np.lexsort((-table["per_cost"].fillna(-np.inf), ~is_sure))
-    return Levers(table=table.iloc[order].reset_index(drop=True), error=float(now.mean()))
+    return Levers(table=table.iloc[order].reset_index(drop=True), error=error, without_noise=without_noise)
 
 
 def _terms(train: Dataset, config: FitConfig) -> Iterator[tuple[str, FitConfig]]:
@@ -222,15 +233,14 @@ def _halved(train: Dataset, lever: str, rng: np.random.Generator) -> Iterator[Da
 
 def _by_own_world(
     bench: _Bench,
+    world: OwnWorld,
     bought: Sequence[Purchase],
     *,
-    has_prior: bool,
-    network: PriorNetwork | None,
+    is_listed: bool,
     n_worlds: int,
     rng: np.random.Generator,
-) -> dict[str, _Errors]:
-    """Fall of the error in the world of the model that has seen everything, of each held-out condition, by lever."""
-    world = OwnWorld(model=bench.fit(bench.dataset, "of all data"), dataset=bench.dataset)
+) -> dict[str, Float[np.ndarray, "screen condition"]]:
+    """Fall of the error in the world of the model that has seen everything, of each pair of mirrored screens and held-out condition, by lever."""
     train = bench.dataset.subset(bench.split.train)
     screens = {p.lever: p.screening for p in bought}
     truth = world.truth([bench.dataset.conditions[row] for row in bench.split.test])
@@ -244,11 +254,14 @@ def _by_own_world(
         for lever, screen in screens.items():
             model = bench.fit(simulated(screen), f"own world {number + 1}, more {lever}")
             falls.setdefault(lever, []).append(now - bench.errors(model, truth))
-        if has_prior and network is None:
+        if is_listed:
             listed = _as_listed(world.model, rng)
             model = bench.fit(simulated(made), f"own world {number + 1}, with a network", prior=listed)
             falls.setdefault("prior", []).append(now - bench.errors(model, truth))
-    return {lever: np.mean(each, axis=0) for lever, each in falls.items()}
+    return {
+        lever: np.stack([np.mean(each[k : k + 2], axis=0) for k in range(0, n_worlds, 2)])
+        for lever, each in falls.items()
+    }
 
 
 def _as_listed(model: FittedModel, rng: np.random.Generator) -> PriorNetwork:
@@ -269,32 +282,13 @@ def _as_listed(model: FittedModel, rng: np.random.Generator) -> PriorNetwork:
     )
 
 
-def _row(
-    lever: str,
-    buys: str,
-    cost: float,
-    data: _Errors | None,
-    world: _Errors | None,
-    edits: np.ndarray,
-    now: float,
-    level: float,
-) -> dict[str, object]:
-    """One line of the table."""
-    fall = next(each for each in ((world, data) if lever in _BY_WORLD else (data, world)) if each is not None)
-    names, code = np.unique(edits.astype(str), return_inverse=True)
-    sums, sizes = np.bincount(code, fall), np.bincount(code)
-    weight = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), size=2000)
-    boot = (weight @ sums) / (weight @ sizes)
-    lower, upper = np.quantile(boot, [(1 - level) / 2, (1 + level) / 2]) if len(names) > 1 else (np.nan, np.nan)
+def _foretold(
+    data: _Errors | None, world: Float[np.ndarray, "screen condition"] | None, edits: np.ndarray
+) -> dict[str, float]:
+    """Both answers, and the standard deviation of their mean over edits and screens."""
+    answers = [each for each in (None if data is None else data[None], world) if each is not None]
     return {
-        "lever": lever,
-        "buys": buys,
-        "cost": cost,
         "fall_data": np.nan if data is None else float(data.mean()),
         "fall_world": np.nan if world is None else float(world.mean()),
-        "fall": float(fall.mean()),
-        "lower": float(lower),
-        "upper": float(upper),
-        "share": float(fall.mean()) / now,
-        "per_cost": float(fall.mean()) / cost if cost > 0 else np.nan,
+        "spread": variance_of_mean(np.mean(np.broadcast_arrays(*answers), axis=0), edits) ** 0.5,
     }

@@ -75,6 +75,12 @@ class OwnWorld:
             )
         return np.median(variance[known], axis=0)
 
+    @property
+    def noise(self) -> Float[np.ndarray, "condition gene"]:
+        """Variance of the measured means, that of as many cells of a typical condition where no standard error is known."""
+        own = self.dataset.standard_error**2
+        return np.where(np.isfinite(own), own, self.cell_variance / self.dataset.n_cells[:, None])
+
     @cached_property
     def _batches(self) -> tuple[Float[np.ndarray, "condition batch"], Float[np.ndarray, " batch"]]:
         """Share of each condition's cells in each batch, and controls of each batch."""

@@ -17,6 +17,7 @@ from semimech._errors import DataError
 from semimech._types import GeneVector
 from semimech.data import Cells, Dataset
 from semimech.data.batch_effect import estimate_batch_effect, group_sums
+from semimech.data.moments import PRIOR_CELLS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,8 @@ class MeanErrors:
 def error_variances(dataset: Dataset, interaction: GeneVector) -> MeanErrors:
     """Variances of the errors of all means.
 
-    That of cells is a quarter of the squared difference of two halves of them, unbiased but of one degree of freedom, so it
-    is for averages over many genes; without halves it is the squared standard error. Means alone tell no batch errors.
+    That of cells is their variance within condition and batch over their number, drawn to that of all conditions as standard errors are. Without cells it is a quarter of the squared difference of
+    two halves, if there are replicates, unbiased but of one degree of freedom, so that it is for averages over many genes; else the squared standard error. Means alone tell no batch errors.
 
     Parameters
     ----------
@@ -59,13 +60,13 @@ def error_variances(dataset: Dataset, interaction: GeneVector) -> MeanErrors:
         Naming conditions of which neither halves nor standard errors are known.
     """
     of_batch = np.zeros_like(dataset.mean)
-    if dataset.cells is not None:
-        share = _shares(dataset, dataset.cells)
-        of_batch = share**2 @ (_offset_variance(dataset, dataset.cells) + interaction)
     known = dataset.standard_error**2
     if dataset.cells is not None:
-        known = np.maximum(known - share**2 @ _offset_variance(dataset, dataset.cells), 0.0)
-    if dataset.halves is not None:
+        share = _shares(dataset, dataset.cells)
+        of_batch = share**2 @ _offset_variance(dataset, dataset.cells)
+        of_batch += (share**2).sum(axis=1, keepdims=True) * interaction
+        known = _within_batches(dataset, dataset.cells, known)
+    elif dataset.halves is not None:
         apart = (dataset.halves[0] - dataset.halves[1]) ** 2 / 4
         known = np.where(np.isfinite(apart).all(axis=1, keepdims=True), apart, known)
     lacking = ~np.isfinite(known).all(axis=1)
@@ -82,8 +83,9 @@ def draw_errors(
 ) -> MeanErrors:
     """Draw errors like those of the means.
 
-    Those of cells by a Bayesian bootstrap of the cells of each condition and batch (Rubin, Ann. Stat. 9, 130, 1981), so that genes err together
-    as they do in cells; without cells, or where no two cells of a condition stand in one batch, by a normal law.
+    Those of cells by weights of the cells of each condition and batch in a random direction, of the one length that gives a mean its variance, so that genes err together
+    as they do in cells, and as much in every draw (a bootstrap with normal multipliers, Præstgaard & Wellner, Ann. Prob. 21, 2053, 1993, but for the length). Without cells, or where no two cells of a
+    condition stand in one batch, by a normal law.
 
     Parameters
     ----------
@@ -103,31 +105,48 @@ def draw_errors(
     share = _shares(dataset, cells)
     offset = rng.standard_normal((share.shape[1], len(dataset.genes))) * np.sqrt(_offset_variance(dataset, cells))
     noise = np.sqrt((share**2).sum(axis=1))[:, None] * np.sqrt(interaction) * rng.standard_normal(dataset.mean.shape)
-    drawn, is_shown = _bootstrap(dataset, cells, share, rng)
+    drawn, is_shown = _reweighted(dataset, cells, share, rng)
     if not is_shown.all():
         normal = rng.standard_normal(drawn.shape) * np.sqrt(variances.cells)
         drawn = np.where(is_shown[:, None], drawn, normal)
     return MeanErrors(cells=drawn, batch=share @ offset + noise)
 
 
-def _bootstrap(
+def _reweighted(
     dataset: Dataset, cells: Cells, share: Float[np.ndarray, "condition batch"], rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "condition gene"], Bool[np.ndarray, " condition"]]:
-    """Errors of means, from groups reweighted within condition and batch, and where they are shown.
+    """Errors of means, from cells reweighted within condition and batch, and where they are shown.
 
     A group of one cell shows none: the others of its condition stand for it, so that the variance is that of all cells.
     """
     n_conditions, n_batches = share.shape
     group = cells.condition * n_batches + cells.batch
     n = np.bincount(group, minlength=share.size)
-    weight = rng.exponential(size=len(group))
-    total = np.bincount(group, weight, minlength=share.size)
-    # the bootstrapped mean of n cells has variance s²(n − 1)/(n(n + 1)), where that of a mean is s²/n
-    stretch = np.sqrt((n + 1) / np.maximum(n - 1, 1))
-    change = (weight / total[group] - 1 / n[group]) * stretch[group] * share.ravel()[group]
+    weight = rng.standard_normal(len(group))
+    weight -= (np.bincount(group, weight, minlength=share.size) / np.maximum(n, 1))[group]
+    length = np.sqrt(np.bincount(group, weight**2, minlength=share.size))
+    # a direction among the n - 1 of differences between n cells, of squared length 1/n, has the variance s²/n of their mean
+    change = weight / np.where(n > 1, length * np.sqrt(n), 1.0)[group] * share.ravel()[group]
     all_cells, shown = (np.where(n >= least, n, 0).reshape(share.shape).sum(axis=1) for least in (1, 2))
     change *= np.sqrt(all_cells / np.maximum(shown, 1))[cells.condition]
     return group_sums(sp.csr_matrix(cells.values), cells.condition, n_conditions, weights=change), shown > 0
+
+
+def _within_batches(
+    dataset: Dataset, cells: Cells, else_: Float[np.ndarray, "condition gene"]
+) -> Float[np.ndarray, "condition gene"]:
+    """Variance of means by drawing cells, from their scatter within condition and batch; where no two cells of any condition stand in one batch, what else is known."""
+    n_conditions, n_batches = len(dataset.conditions), int(cells.batch.max()) + 1
+    group = cells.condition * n_batches + cells.batch
+    values, n = sp.csr_matrix(cells.values), np.bincount(group, minlength=n_conditions * n_batches)
+    sums, squares = (group_sums(each, group, len(n)) for each in (values, values.power(2)))
+    scatter = np.maximum(squares - sums**2 / np.maximum(n, 1)[:, None], 0.0).reshape(n_conditions, n_batches, -1)
+    scatter, degrees = scatter.sum(axis=1), np.maximum(n - 1, 0).reshape(n_conditions, -1).sum(axis=1)[:, None]
+    if not degrees.any():
+        return else_
+    pooled = scatter.sum(axis=0) / degrees.sum()
+    variance = (scatter + PRIOR_CELLS * pooled) / (degrees + PRIOR_CELLS)
+    return variance / np.bincount(cells.condition, minlength=n_conditions)[:, None]
 
 
 def _shares(dataset: Dataset, cells: Cells) -> Float[np.ndarray, "condition batch"]:

@@ -33,7 +33,7 @@ def budget_errors(
 ) -> pd.DataFrame:
     """Split the error of the model on the first of some splits into parts; write ``out/error_budget.tsv``.
 
-    Four fits. Where there can be no budget, because the fit is not to means or their noise is unknown, it says why, and the table
+    Five fits, or seven where there are batches. Where there can be no budget, because the fit is not to means or their noise is unknown, it says why, and the table
     is empty.
 
     Parameters

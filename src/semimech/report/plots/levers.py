@@ -15,7 +15,7 @@ _ROW = 0.42
 
 
 def plot_levers(found: Levers) -> Figure:
-    """Expected fall of each lever with its interval, best on top, and the two answers, one of which it is.
+    """Expected fall of each lever with its interval, best on top, with the two answers and what is typical, of which it is made.
 
     Parameters
     ----------
@@ -32,8 +32,9 @@ def plot_levers(found: Levers) -> Figure:
         ("fall", "o", BLUE, "believed"),
         ("fall_data", "s", ORANGE, "from the data"),
         ("fall_world", "D", MUTED, "own world"),
+        ("typical", "|", INK, "typical"),
     )
-    for (column, marker, colour, _), size in zip(looks, (6, 4, 4), strict=True):
+    for (column, marker, colour, _), size in zip(looks, (6, 4, 4, 9), strict=True):
         axes.plot(table[column] * unit, at, linestyle="", marker=marker, color=colour, markersize=size, zorder=2)
     axes.axvline(0.0, color=MUTED, linewidth=0.8, zorder=0)
     names = [f"{row.lever}\n{textwrap.shorten(f'cost {row.cost:,.4g}', 20)}" for row in table.itertuples()]
@@ -42,7 +43,7 @@ def plot_levers(found: Levers) -> Figure:
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     axes.locator_params(axis="x", nbins=5)
     handles = [Line2D([], [], linestyle="", marker=m, color=c, label=name) for _, m, c, name in looks]
-    head(figure, "Levers", "best per cost on top; whiskers: interval over edits of what is believed")
-    legend(figure, handles, below=0.42, columns=3)
+    head(figure, "Levers", "best per cost on top; whiskers: interval of what is believed")
+    legend(figure, handles, below=0.42, columns=4)
     label(axes, x="expected fall, % of the held-out error")
     return figure
