@@ -3,6 +3,7 @@
 from semimech.abundance.bottleneck import Bottleneck, counted_shares, estimate_founders
 from semimech.abundance.clones import CloneLaw, Clones, follow_clones
 from semimech.abundance.counts import GuideCounts, guide_counts, read_guide_counts
+from semimech.abundance.edited_cells import EditedCells, edited_cells
 from semimech.abundance.joint import correct_expression
 from semimech.abundance.law import CountLaw, Shares
 from semimech.abundance.null import NeutralNull
@@ -16,6 +17,7 @@ __all__ = [
     "CloneLaw",
     "Clones",
     "CountLaw",
+    "EditedCells",
     "GuideCounts",
     "NeutralNull",
     "Shares",
@@ -25,6 +27,7 @@ __all__ = [
     "correct_expression",
     "correct_survivors",
     "counted_shares",
+    "edited_cells",
     "estimate_founders",
     "follow_clones",
     "guide_counts",
