@@ -1,6 +1,7 @@
 """Cells that grow, die and pass bottlenecks: founders from neutral barcodes, screens from counts of guides."""
 
 from semimech.abundance.bottleneck import Bottleneck, counted_shares, estimate_founders
+from semimech.abundance.clone_states import ClonesLater, advance_clones
 from semimech.abundance.clones import CloneLaw, Clones, follow_clones
 from semimech.abundance.counts import GuideCounts, guide_counts, read_guide_counts
 from semimech.abundance.edited_cells import EditedCells, edited_cells
@@ -16,6 +17,7 @@ __all__ = [
     "Bottleneck",
     "CloneLaw",
     "Clones",
+    "ClonesLater",
     "CountLaw",
     "EditedCells",
     "GuideCounts",
@@ -23,6 +25,7 @@ __all__ = [
     "Shares",
     "Survivors",
     "Tilt",
+    "advance_clones",
     "analyse_abundance",
     "correct_expression",
     "correct_survivors",

@@ -83,6 +83,11 @@ class Seen:
         asked = self.reduced(condition)
         return _hours(asked) > max(_hours(self._reduced[row]) for row in self._like(asked))
 
+    def is_before(self, condition: Condition) -> bool:
+        """Whether a known condition was harvested at no earlier time, nor at the same."""
+        asked = self.reduced(condition)
+        return _hours(asked) < min(_hours(self._reduced[row]) for row in self._like(asked))
+
     def is_newest(self, condition: Condition) -> bool:
         """Whether no edited cells at all were harvested as late."""
         return _hours(self.reduced(condition)) > self._newest
