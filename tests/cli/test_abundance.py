@@ -60,6 +60,10 @@ def test_cells_of_the_same_edits_are_freed_of_survivor_bias(host, tmp_path):
     assert list(table) == ["edit", "gene", "harvested", "corrected", "lower", "upper"]
     assert table["gene"].nunique() == 24 and (table["lower"] <= table["upper"]).all()
     assert "growth follows the expression of" in done.err
+    growth = pd.read_csv(tmp_path / "out" / "growth.tsv", sep="\t")
+    assert list(growth) == ["edit", "measured", "standard_error", "predicted", "credence"]
+    assert set(growth["edit"]) == set(table["edit"]) and growth["credence"].between(0, 1).all()
+    assert pd.read_csv(tmp_path / "out" / "weights.tsv", sep="\t")["gene"].tolist() == table["gene"][:24].tolist()
 
 
 def test_cells_without_a_place_for_their_table_are_refused(host):

@@ -61,7 +61,8 @@ def abundance(
     found = analyse_abundance(data, min_reads=min_reads, level=level)
     tables = {"genes": found.genes, "guides": found.guides, "founders": found.founders}
     if cells is not None:
-        tables["expression"] = _correct(found, cells, relaxation_hours, level, seed).table()
+        survivors = _correct(found, cells, relaxation_hours, level, seed)
+        tables |= {"expression": survivors.table(), "growth": survivors.growth_table(), "weights": survivors.weights()}
     if out is not None:
         from semimech.report.abundance import write_abundance
 
