@@ -60,6 +60,8 @@ def test_cells_of_the_same_edits_are_freed_of_survivor_bias(host, tmp_path):
     assert list(table) == ["edit", "gene", "harvested", "corrected", "lower", "upper"]
     assert table["gene"].nunique() == 24 and (table["lower"] <= table["upper"]).all()
     assert "growth follows the expression of" in done.err
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Growth and expression" in page and "Survivors&#39; part of it" in page.replace("'", "&#39;")
     growth = pd.read_csv(tmp_path / "out" / "growth.tsv", sep="\t")
     assert list(growth) == ["edit", "measured", "standard_error", "predicted", "credence"]
     assert set(growth["edit"]) == set(table["edit"]) and growth["credence"].between(0, 1).all()
