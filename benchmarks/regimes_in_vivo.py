@@ -33,6 +33,7 @@ from benchmarks.regimes_in_vivo_words import (
     parts_of,
     trained_on,
 )
+from benchmarks.steady_state_loss import write_table
 from semimech import FitConfig, fit
 from semimech.abundance import GuideCounts, edited_cells, guide_counts
 from semimech.data import Dataset, read
@@ -95,6 +96,7 @@ def one_world(regime: str, number: int) -> pd.DataFrame:
         mean[split.test] = host.truth[split.test]
         table = run_benchmark(methods, replace(data, mean=mean), [split], seed=number).scores
         table = table[(table["metric"] == "mse") & (table["mode"] == ROLL_OUT) & (table["predictor"] != CEILING)]
+        table = table[table["scope"] == "excl"]
         scores.append(
             table.assign(task=task_names(table["hours"], split, data) if split.name == HARVEST else "held-out edits")
         )
@@ -227,10 +229,10 @@ def main() -> None:
         "--page", metavar="MINUTES", type=float, help="only write the page of the table anew, which took so long"
     )
     options = parser.parse_args()
-    file = options.results / "regimes_in_vivo.tsv"
+    file = options.results / "regimes_in_vivo.tsv.gz"
     if options.page is not None:
         text = page(pd.read_csv(file, sep="\t"), options.page)
-        file.with_suffix(".md").write_text(text, encoding="utf-8")
+        (options.results / "regimes_in_vivo.md").write_text(text, encoding="utf-8")
         return
     began, rows = time.time(), []
     for number in range(FIRST_WORLD, FIRST_WORLD + options.worlds):
@@ -239,8 +241,8 @@ def main() -> None:
             print(f"{regime} {number}: {time.time() - began:.0f} s", file=sys.stderr, flush=True)
             jax.clear_caches()
         table_ = pd.concat(rows, ignore_index=True)
-        table_.to_csv(file, sep="\t", index=False, float_format="%.5g")
-        file.with_suffix(".md").write_text(page(table_, (time.time() - began) / 60), encoding="utf-8")
+        write_table(table_, file)
+        (options.results / "regimes_in_vivo.md").write_text(page(table_, (time.time() - began) / 60), encoding="utf-8")
 
 
 if __name__ == "__main__":
