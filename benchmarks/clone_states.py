@@ -184,6 +184,8 @@ def page(rows: pd.DataFrame, minutes: float) -> str:
                 "“No change” is the clone's mean when seen, shrunk as the operator's start is; “as measured” is not. “Clone + what the edit does on average” adds the law's change of unedited cells by the edit; the last two see other clones at the later time, which the operator does not.",
                 "Ratios below 1: the operator is better; geometric mean over worlds [95 % bootstrap over worlds].",
                 markdown(table(rows)),
+                "These clones remember transcripts, proteins and slow factors of the cell, nothing else, and half of them come from a medium that the law was trained on: what a clone keeps by its chromatin or its place is in no law, so the gain bounds what to expect of others from above. "
+                "Two of the worlds' columns see the later harvest of other clones, which for a clone's own later state is not to be had in advance.",
             ]
         )
         + "\n"
