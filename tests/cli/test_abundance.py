@@ -7,6 +7,8 @@ import pytest
 from small_commands import call
 from small_guides import guide_screen
 
+from semimech.pipeline.source import Source, read_source, write_source
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
@@ -60,6 +62,28 @@ def test_cells_of_the_same_edits_are_freed_of_survivor_bias(host, tmp_path):
     assert list(table) == ["edit", "gene", "harvested", "corrected", "lower", "upper"]
     assert table["gene"].nunique() == 24 and (table["lower"] <= table["upper"]).all()
     assert "growth follows the expression of" in done.err
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Growth and expression" in page and "Survivors&#39; part of it" in page.replace("'", "&#39;")
+    growth = pd.read_csv(tmp_path / "out" / "growth.tsv", sep="\t")
+    assert list(growth) == ["edit", "measured", "standard_error", "predicted", "credence"]
+    assert set(growth["edit"]) == set(table["edit"]) and growth["credence"].between(0, 1).all()
+    assert pd.read_csv(tmp_path / "out" / "weights.tsv", sep="\t")["gene"].tolist() == table["gene"][:24].tolist()
+
+
+def test_what_a_fit_is_trained_on_are_edited_cells_where_guides_were_counted(host, tmp_path):
+    tables = {"guides": host.with_suffix(".guides.tsv"), "samples": host.with_suffix(".samples.tsv")}
+    source = Source(path=host, keys={"environment": "in-vivo"}, **tables, editing=0.7)
+    data, plain = source.dataset(), Source(path=host, keys={"environment": "in-vivo"}).dataset()
+    assert data.fingerprint != plain.fingerprint and not plain.notes
+    assert "edited cells are told from unedited ones for" in data.notes[0]
+    write_source(source, tmp_path)
+    assert read_source(tmp_path) == source
+
+
+def test_counts_of_guides_without_a_sample_sheet_are_refused_by_a_fit(host, tmp_path):
+    done = call("fit", host, "--guides", host.with_suffix(".guides.tsv"), "--out", tmp_path / "out")
+    assert done.code == 2 and "--guides and --samples go together" in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_cells_without_a_place_for_their_table_are_refused(host):

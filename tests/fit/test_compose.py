@@ -9,8 +9,16 @@ import pytest
 from small_data import condition, dataset
 
 from semimech.experiment import Condition, parse_experiment
-from semimech.fit.compose import Seen, held_out_composites, merged
-from semimech.fit.held_out import BETWEEN, LAW_ALONE, find_shares, held_out_tests, linear_effects, shrunk
+from semimech.fit.compose import Seen, merged
+from semimech.fit.held_out import (
+    BETWEEN,
+    LAW_ALONE,
+    find_shares,
+    held_out_composites,
+    held_out_tests,
+    linear_effects,
+    shrunk,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -246,6 +254,30 @@ def test_shares_after_the_last_harvest_of_a_course_are_those_of_courses_that_oth
     assert set(shares.widths) == {"late", "later"}
 
 
+@pytest.mark.parametrize("wanted", [(0.2, 0.7, 0.5), (1.0, 0.0, 1.0), (0.0, 0.0, 0.0)])
+def test_shares_between_harvests_of_a_course_are_those_of_courses_that_one_was_held_out_of(wanted):
+    """The middle harvest of every second course is what the laws say and these shares of its corrections, the last one a line through its neighbours."""
+    names, times = ("control", *"ABCDEFGH"), (24.0, 48.0, 72.0)
+    conditions = [condition(name, hours) for name in names for hours in times]
+    law = {c: RNG.normal(size=6) for c in conditions}
+    residual = {c: RNG.normal(size=6) for c in conditions}
+    at = {(c.perturbation, c.hours): c for c in conditions}
+    mean = {c: law[c] + residual[c] for c in conditions}
+    for name in "ACEG":
+        here, base = at[name, 48.0], residual[at["control", 48.0]]
+        beyond = 0.5 * (residual[at[name, 24.0]] + residual[at[name, 72.0]]) - base
+        change = [mean[at[name, hours]] - mean[at["control", hours]] for hours in (24.0, 72.0)]
+        line = mean[at["control", 48.0]] + 0.5 * (change[0] + change[1]) - law[here] - base - beyond
+        steps = (base, beyond, line)
+        mean[here] = law[here] + sum(share * step for share, step in zip(wanted, steps, strict=True))
+    data = dataset(conditions, np.array([mean[c] for c in conditions]), standard_error=1e-9, differentiating=True)
+    tests = held_out_tests(data, has_composites=True, seed=0)
+    predicted = np.array([law[c] for c in conditions])
+    ask = lambda asked: np.array([law[c] for c in asked])
+    shares = find_shares(data, tests, [predicted] * 2, [ask] * 2, untested=BETWEEN)
+    np.testing.assert_allclose(shares.carry_over[0], wanted, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("untested", "compose", "carried"),
     [(LAW_ALONE, [1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0]), (BETWEEN, [0.25, 1.0, 1.0, 0.5], [1.0, 1.0, 0.5])],
@@ -254,7 +286,7 @@ def test_where_nothing_was_held_out_predictions_stand_between_the_law_and_what_w
     data = dataset([condition("A", 24.0), condition("control", 24.0)], RNG.random((2, 3)))
     shares = find_shares(data, [], [], [], untested=untested)
     assert shares.carry_over[1:].tolist() == [carried] * 2 and shares.compose.tolist() == compose
-    assert shares.carry_over[0].tolist() == [*carried[:2], 0.0]
+    assert shares.carry_over[0].tolist() == [*carried[:2], untested.between]
     assert not shares.widths
     moving = find_shares(
         replace(data, system=replace(data.system, is_differentiating=True)), [], [], [], untested=untested

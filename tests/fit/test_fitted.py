@@ -116,6 +116,20 @@ def test_what_was_seen_carries_over_shares_of_the_residuals_of_unedited_cells_an
     np.testing.assert_allclose(gain, expected, atol=1e-4)
 
 
+def test_between_harvests_all_shares_at_one_are_the_line_through_measured_changes_and_before_the_first_the_law_bends(
+    fitted, data
+):
+    everything = np.ones((3, 3), np.float32)
+    model = FittedModel(replace(fitted._result, fit=replace(fitted.fit, carry_over=everything)))
+    first, second = TIMES[:2]
+    between, before, control = (asked(*c) for c in (("G2", (first + second) / 2), ("G2", first / 2), ("control", 9.0)))
+    changes = [data.mean[data.index[c]] - data.matched_control(c) for c in (asked("G2", first), asked("G2", second))]
+    found = model.predict_conditions([between, control, before]).mean
+    np.testing.assert_allclose(found[0] - found[1], 0.5 * (changes[0] + changes[1]), atol=1e-4)
+    without = corrections(fitted, [before], carry_over=[[1.0, 1.0, 0.0]] * 3)
+    np.testing.assert_allclose(corrections(fitted, [before], carry_over=everything), without, atol=1e-6)
+
+
 def test_after_the_last_harvest_all_shares_at_one_are_persistence(fitted, data):
     everything = np.ones((3, 3), np.float32)
     model = FittedModel(replace(fitted._result, fit=replace(fitted.fit, carry_over=everything)))

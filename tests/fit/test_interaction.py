@@ -13,7 +13,7 @@ from semimech import DataError
 from semimech.baselines import fit_baseline
 from semimech.data import CellSystem, Dataset
 from semimech.data.scale import log1p_scale
-from semimech.experiment import Condition, Context, Edit, Period
+from semimech.experiment import Condition, Context, Edit, Experiment, Harvest, Period, SetMedia, Wait
 from semimech.fit.interaction import Signalling, signal, with_interaction, without_culture
 
 GENES = ("LIG", "REC", "DOWN", "OTHER")
@@ -53,6 +53,31 @@ def data():
         scale=log1p_scale(),
         system=CellSystem(genes=GENES, media=tuple(SHARES)),
     )
+
+
+@pytest.mark.parametrize(
+    ("medium", "shares", "edit", "label", "axes"),
+    [
+        ("b", None, (), "observed", ""),
+        ("new", {"control": 0.8, "LIG": 0.2}, (), "interpolated", "culture"),
+        ("new", {"control": 0.1, "LIG": 0.9}, (), "extrapolated", "culture"),
+        ("new", {"control": 0.8, "LIG": 0.2}, (Edit(gene="GENE5"),), "extrapolated", "edit, culture"),
+        ("new", {"control": 0.8, "LIG": 0.2}, (Edit(gene="DOWN"),), "interpolated", "culture"),
+    ],
+)
+def test_a_mixture_between_those_harvested_is_interpolated_and_one_beyond_them_extrapolated(
+    data, medium, shares, edit, label, axes
+):
+    model = with_interaction(data, certain_baseline, signalling(**({} if shares is None else {medium: shares})))
+    (period,) = condition(medium, *edit).history
+    (wait, harvest) = (Wait(hours=period.hours), Harvest(label="end"))
+    found = model.predict([Experiment(id="asked", steps=(SetMedia(name=medium), *edit, wait, harvest))])
+    assert found.obs["coverage"].tolist() == [label]
+    assert found.obs["coverage_axes"].tolist() == [axes]
+
+
+def certain_baseline(data):
+    return fit_baseline("additive", data)
 
 
 def signalling(**given):

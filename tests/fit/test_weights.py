@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from fitted_by_hand import by_hand
 from small_data import condition
@@ -12,11 +11,9 @@ from small_laws import mechanistic
 from semimech.data.scale import identity_scale
 from semimech.fit import FittedModel
 from semimech.fit.calibrate import calibrate
-from semimech.fit.finish import with_known_edges
 from semimech.fit.linear_law import MISFIT
-from semimech.fit.select import edit_folds
 from semimech.fit.weights import KnownWeights
-from semimech.model import PriorNetwork, Roster
+from semimech.model import Roster
 
 GENES = ("A", "B", "C", "D")
 LEAST_VARIANCE, NOISE = 0.01, 0.01
@@ -81,29 +78,6 @@ def test_intervals_grow_with_what_is_open_only_where_residuals_do():
     assert held[new > 2.0].mean() == pytest.approx(0.9, abs=0.05)  # one width for all would hold far fewer of these
     plain = calibrate(rng.normal(size=(60, 30)), np.zeros((60, 30)), nowhere, left_open)
     assert plain.doubt < 0.25
-
-
-def test_the_folds_of_a_fit_are_told_by_posteriors_that_have_not_seen_them(fitted, data, monkeypatch):
-    """Each posterior is of the conditions outside its fold, and is asked of those inside."""
-    folds = edit_folds(data, 2, seed=0)
-    held_out = np.where(np.any(folds, axis=0)[:, None], data.mean + 1.0, np.nan)
-    seen = []
-
-    def left_open(self, conditions, change):
-        seen.append((set(self.training), set(conditions)))
-        return np.full_like(change, 4.0)
-
-    monkeypatch.setattr(KnownWeights, "left_open", left_open)
-    prior = PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G5"]}))
-    found = with_known_edges(fitted.fit, data, fitted.roster, held_out, folds, prior)
-    assert found.edges.tolist() == [[5], [0]]
-    assert len(seen) == 2 and all(not training & asked and asked for training, asked in seen)
-    assert set().union(*(asked for _, asked in seen)) == {
-        data.conditions[r] for r in np.flatnonzero(np.any(folds, axis=0))
-    }
-    assert found.unseen.doubt <= 0.5 + 1e-6  # errors are 1 where 4 is open
-    same = with_known_edges(fitted.fit, data, fitted.roster, held_out, folds, None)
-    assert same is fitted.fit
 
 
 def test_only_intervals_of_unseen_edits_widen_where_a_known_edge_is_open():

@@ -63,6 +63,14 @@ class Survivors:
         columns = ("harvested", "corrected", "lower", "upper")
         return pd.DataFrame({name: getattr(self, name).ravel() for name in columns}, index=rows).reset_index()
 
+    def growth_table(self) -> pd.DataFrame:
+        """`growth` with the edit as its first column, and the credence of the law behind ``predicted``."""
+        return self.growth.rename_axis("edit").reset_index().assign(credence=self.credence)
+
+    def weights(self) -> pd.DataFrame:
+        """One row per gene: what a unit of its expression adds to growth, per hour, taken by the credence."""
+        return pd.DataFrame({"gene": self.genes, "weight": self.credence * self.weight})
+
 
 def correct_survivors(
     values: Float[np.ndarray, "cell gene"],

@@ -12,6 +12,7 @@ from semimech.assumptions.catalogue import (
     COMMUTING,
     KNOWN_WIRING,
     MEDIUM_INDEPENDENT,
+    NO_INTERACTION,
     SETTLED,
     SMOOTH,
     START_INDEPENDENT,
@@ -23,7 +24,7 @@ from semimech.experiment import Condition, Context, Edit, Period
 
 Label: TypeAlias = Literal["observed", "composed", "interpolated", "extrapolated"]
 Axis: TypeAlias = Literal[
-    "edit", "kind", "combination", "medium", "edit × medium", "order", "time", "dose", "onset", "protocol"
+    "edit", "kind", "combination", "medium", "edit × medium", "order", "time", "dose", "onset", "protocol", "culture"
 ]
 
 Manner: TypeAlias = tuple[str, str, str]
@@ -40,7 +41,10 @@ _NEEDED: dict[Axis, Assumption] = {
     "dose": SMOOTH,
     "onset": SMOOTH,
     "protocol": START_INDEPENDENT,
+    "culture": NO_INTERACTION,
 }
+LABELS: tuple[Label, ...] = ("observed", "composed", "interpolated", "extrapolated")
+"""From what data say alone to what a model says alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

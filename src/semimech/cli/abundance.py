@@ -60,15 +60,17 @@ def abundance(
     data = read_guide_counts(counts, samples, neutral=tuple(neutral or ()))
     found = analyse_abundance(data, min_reads=min_reads, level=level)
     tables = {"genes": found.genes, "guides": found.guides, "founders": found.founders}
+    survivors = None
     if cells is not None:
-        tables["expression"] = _correct(found, cells, relaxation_hours, level, seed).table()
+        survivors = _correct(found, cells, relaxation_hours, level, seed)
+        tables |= {"expression": survivors.table(), "growth": survivors.growth_table(), "weights": survivors.weights()}
     if out is not None:
         from semimech.report.abundance import write_abundance
 
         for name, table in tables.items():
             with replacing(out / f"{name}.tsv") as temporary:
                 table.to_csv(temporary, sep="\t", index=False, float_format="%.5g")
-        write_abundance(found, out / "report.html", title=f"Abundance: {counts.name}")
+        write_abundance(found, out / "report.html", title=f"Abundance: {counts.name}", survivors=survivors)
     shown = found.genes if len(found.genes) else found.founders
     shown.to_csv(sys.stdout, sep="\t", index=False, float_format="%.4g")
     for row in found.founders.to_dict("records"):

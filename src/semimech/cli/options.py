@@ -58,6 +58,19 @@ Embedding: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(help="Table of vectors of genes: the gene, then a column per dimension; repeatable."),
 ]
+Guides: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Counts of the guides of the same edits (as of semimech abundance): cells that are not edited are told by them and left out.",
+        show_default=False,
+    ),
+]
+Samples: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Sample sheet of --guides: sample, role, hours.", show_default=False)
+]
+Editing: TypeAlias = Annotated[
+    float, typer.Option(help="With --guides: share of the cells with a guide that it edits.")
+]
 Seed: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="Seed of all randomness; that of the settings if not given.")
 ]
@@ -94,11 +107,13 @@ def source_of(data: Path, options: dict[str, Any]) -> Source:
     """What a command starts from, by its options."""
     from semimech.pipeline import Source
 
-    tables = {name: tuple(options[name] or ()) for name in ("prior", "complexes")}
+    counted = {name: options[name] for name in ("guides", "samples", "editing") if name in options}
     return Source(
         path=data,
         keys=reading_keys(options),
-        **tables,
+        prior=tuple(options["prior"] or ()),
+        complexes=tuple(options["complexes"] or ()),
         embeddings=tuple(options["embedding"] or ()),
         prior_use=options["prior_use"],
+        **counted,
     )

@@ -131,6 +131,8 @@ class Dataset:
     var_names
         Names of the genes in the file, where ``genes`` are symbols from another column; ``None`` where they
         are the same. Predictions that go back to the user carry these.
+    notes
+        What was done to the cells after they were read, in sentences; models fitted to them tell it.
 
     Raises
     ------
@@ -151,6 +153,7 @@ class Dataset:
     name: str = "data"
     fingerprint: str = ""
     var_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (len(self.conditions), len(self.genes))

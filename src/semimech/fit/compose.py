@@ -14,7 +14,6 @@ that carry the edits say beyond that (:math:`\ell`, `semimech.fit.linear`), as f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -82,6 +81,11 @@ class Seen:
         """Whether a known condition was harvested at no later time."""
         asked = self.reduced(condition)
         return _hours(asked) > max(_hours(self._reduced[row]) for row in self._like(asked))
+
+    def is_before(self, condition: Condition) -> bool:
+        """Whether a known condition was harvested at no earlier time, nor at the same."""
+        asked = self.reduced(condition)
+        return _hours(asked) < min(_hours(self._reduced[row]) for row in self._like(asked))
 
     def is_newest(self, condition: Condition) -> bool:
         """Whether no edited cells at all were harvested as late."""
@@ -279,19 +283,3 @@ def _hours(condition: Condition) -> float:
 def _before(condition: Condition) -> float:
     """Hours before the last change, settled ones as a number."""
     return min(float(sum(period.hours for period in condition.history[:-1])), SETTLED_HOURS)
-
-
-def held_out_composites(seen: Seen, *, seed: int) -> np.ndarray:
-    """A third of what was done in combination, at random, all times of it, where its parts were harvested alone or its edits otherwise."""
-    shapes = [seen.shape(condition) for condition in seen.conditions]
-    first = dict(zip(reversed(shapes), reversed(seen.conditions), strict=True))
-    carried = Counter(name for condition in first.values() for name in names_of(condition))
-
-    def is_told(condition: Condition) -> bool:
-        names = names_of(condition)
-        return seen.terms(condition) is not None or (len(names) > 1 and all(carried[name] > 1 for name in names))
-
-    composites = [each for each in dict.fromkeys(shapes) if is_told(first[each])]
-    order = np.random.default_rng(seed).permutation(len(composites))
-    out = {composites[i] for i in order[: -(-len(composites) // 3)]}
-    return np.array([each in out for each in shapes], dtype=bool)

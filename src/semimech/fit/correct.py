@@ -77,7 +77,8 @@ class Corrections:
         self._seen = Seen(conditions=training, residual=np.asarray(fit.residual, np.float64), pool=pool)
         lent, donors = fit.lent, [training[row] for row in fit.lent.row]
         change = np.asarray(fit.change, np.float64)
-        linear = LinearEffects(Seen(conditions=training, residual=change, pool=pool), genes)
+        self._measured = Seen(conditions=training, residual=change, pool=pool)
+        linear = LinearEffects(self._measured, genes)
         self._has_controls = any(c.is_control for c in training)
         self._linear = linear if self._has_controls else None
         donated = make_donors(donors, change[lent.row], genes, pool)
@@ -146,8 +147,13 @@ class Corrections:
                 carried[row] = trust[0] * control
             else:
                 shares = self._fit.carry_over[_PLACES.index(kinds[row]) if row in halted else 0]
-                carried[row] = shares[0] * control + shares[1] * (self._seen.residual_of(condition) - control)
-                carried[row] += shares[2] * halted.get(row, 0.0)
+                residual = self._seen.residual_of(condition)
+                carried[row] = shares[0] * control + shares[1] * (residual - control)
+                if row in halted:
+                    carried[row] += shares[2] * halted[row]
+                elif not self._seen.is_before(condition):
+                    interpolated = no_edit[row] + control + self._measured.residual_of(condition)
+                    carried[row] += shares[2] * (interpolated - mean[row] - residual)
         mean = mean + carried
         unedited = (
             no_edit + np.reshape(measured, mean.shape)

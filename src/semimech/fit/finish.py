@@ -23,6 +23,8 @@ from semimech.fit.train import Training, predict_members
 from semimech.fit.weights import KnownWeights
 from semimech.model import CellModel, PriorNetwork, Roster, harvest_times, make_plan
 
+_ASKED = 300
+
 
 def finished_numbers(
     dataset: Dataset,
@@ -53,12 +55,15 @@ def finished_numbers(
 
         return answer
 
+    untested, missed = LAW_ALONE if config.pooling == "none" else BETWEEN, (residual**2).mean(axis=0)
+    if untested.between and np.unique(dataset.hours[~dataset.is_control]).size == 2:
+        untested = replace(untested, between=line_share(dataset, missed, ask(0), most=untested.between))
     shares = find_shares(
         dataset,
         tests,
         list(predicted[n_members:]),
         [ask(n_members + number) for number in range(n_tests)],
-        untested=LAW_ALONE if config.pooling == "none" else BETWEEN,
+        untested=untested,
     )
     later = shares.widths.get("later", unseen)
     late = shares.widths.get("late", later)
@@ -67,7 +72,7 @@ def finished_numbers(
         members=jax.tree.map(lambda leaf: leaf[:n_members] if isinstance(leaf, jax.Array) else leaf, models),
         control=dataset.control_mean().astype(np.float32),
         residual=shrunk(dataset, residual).astype(np.float32),
-        missed=(residual**2).mean(axis=0).astype(np.float32),
+        missed=missed.astype(np.float32),
         carry_over=shares.carry_over.astype(np.float32),
         change=changes_of(dataset).astype(np.float32),
         compose=shares.compose.astype(np.float32),
@@ -80,6 +85,48 @@ def finished_numbers(
         parts=shares.widths.get("parts", unseen),
         unseen=unseen,
     )
+
+
+def line_share(
+    dataset: Dataset,
+    missed: Float[np.ndarray, " gene"],
+    ask: Callable[[Sequence[Condition]], Float[np.ndarray, "asked gene"]],
+    *,
+    most: float,
+) -> float:
+    r"""How far predictions between two harvests go to the line through them, where there is none between to hold out: :math:`m\,v / (v + b^2)`.
+
+    A line through noisy means averages their noise :math:`v` and knows nothing of how a course bends; the law says by how much, :math:`b`, half way between harvests. Where it bends by more than
+    means err, it is followed; where less, up to the share ``most`` of the line. Without two harvests of a course, ``most``.
+
+    Parameters
+    ----------
+    dataset
+        Training conditions.
+    missed
+        Mean square of what the law misses of them.
+    ask
+        What the law says of conditions.
+    most
+        The share for data that are all noise.
+    """
+    pairs: dict[object, Condition] = {}
+    asked: list[Condition] = []
+    for condition in dataset.conditions:
+        key = (condition.history[:-1], condition.history[-1].context)
+        if condition.is_control or not np.isfinite(condition.hours):
+            continue
+        if key in pairs and pairs[key].hours != condition.hours and len(asked) < _ASKED:
+            ends = [each.history[-1].hours for each in (pairs[key], condition)]
+            middle = replace(condition.history[-1], hours=sum(ends) / 2)
+            asked += [pairs[key], Condition(history=(*condition.history[:-1], middle)), condition]
+        pairs[key] = condition
+    if not asked:
+        return most
+    first, middle_of, second = np.moveaxis(ask(asked).reshape(-1, 3, len(dataset.genes)), 1, 0)
+    bend = float(((middle_of - (first + second) / 2) ** 2).mean())
+    noise = float(missed.mean())
+    return most * noise / max(noise + bend, 1e-300)
 
 
 def with_known_edges(

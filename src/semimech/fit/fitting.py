@@ -171,6 +171,7 @@ def fit(
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         notes=(
+            *dataset.notes,
             *strength_notes(dataset, config, chosen),
             *batch_notes(dataset, problem.counts),
             *table_notes(prior, selection),

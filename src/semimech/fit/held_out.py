@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float
 from semimech.data import Dataset
 from semimech.experiment import Condition
 from semimech.fit.calibrate import Calibration, calibrate
-from semimech.fit.compose import Seen, held_out_composites, merged, without_edits
+from semimech.fit.compose import Seen, merged, names_of, without_edits
 from semimech.fit.linear import LinearEffects
 from semimech.fit.pooling import cross_fitted
 from semimech.fit.problem import edited_genes
@@ -31,15 +32,19 @@ class Untested:
         After the last harvest: of the residual of unedited cells, of what goes beyond it, and of the law's change since, taken back.
     parts
         Of what the law says beyond the sum of parts, of the residuals of parts, and of what all conditions that carry the edits say.
+    between
+        Between harvests: of the way to the measured change, linear in time.
     """
 
     later: tuple[float, float, float]
     parts: tuple[float, float, float]
+    between: float
 
 
-LAW_ALONE = Untested(later=(1.0, 0.0, 0.0), parts=(1.0, 0.0, 0.0))
-BETWEEN = Untested(later=(1.0, 1.0, 0.5), parts=(0.25, 1.0, 0.5))
-"""From what was measured, half of the law's change since; and nearer to the sum of measured parts than to the law of a combination."""
+LAW_ALONE = Untested(later=(1.0, 0.0, 0.0), parts=(1.0, 0.0, 0.0), between=0.0)
+BETWEEN = Untested(later=(1.0, 1.0, 0.5), parts=(0.25, 1.0, 0.5), between=1 / 3)
+"""From what was measured, half of the law's change since; nearer to the sum of measured parts than to the law of a combination; and between harvests at most a third of the way to a line through them (`semimech.fit.finish.line_share`): few cells at
+either end are noise that a line averages, and `shrunk` holds it for misfit only where it exceeds the noise, of which the law has fitted a part."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +55,7 @@ class Shares:
     ----------
     carry_over
         At times between harvests, after the last when others were harvested as late, and after all: of the residual of unedited cells, of
-        what goes beyond it, and of what the law says would still have changed since the last harvest, taken back.
+        what goes beyond it, and, between harvests, of the way from there to the measured change, linear in time; after them, of what the law says would still have changed since the last harvest, taken back.
     compose
         Of what the law says beyond the sum of parts, of the residual of unedited cells, of those of the parts, and of what all conditions
         that carry the edits say beyond that.
@@ -113,6 +118,22 @@ def held_out_tests(dataset: Dataset, *, has_composites: bool, seed: int) -> list
     return [rows for rows in (last, mixed | composites) if rows.any()]
 
 
+def held_out_composites(seen: Seen, *, seed: int) -> np.ndarray:
+    """A third of what was done in combination, at random, all times of it, where its parts were harvested alone or its edits otherwise."""
+    shapes = [seen.shape(condition) for condition in seen.conditions]
+    first = dict(zip(reversed(shapes), reversed(seen.conditions), strict=True))
+    carried = Counter(name for condition in first.values() for name in names_of(condition))
+
+    def is_told(condition: Condition) -> bool:
+        names = names_of(condition)
+        return seen.terms(condition) is not None or (len(names) > 1 and all(carried[name] > 1 for name in names))
+
+    composites = [each for each in dict.fromkeys(shapes) if is_told(first[each])]
+    order = np.random.default_rng(seed).permutation(len(composites))
+    out = {composites[i] for i in order[: -(-len(composites) // 3)]}
+    return np.array([each in out for each in shapes], dtype=bool)
+
+
 def find_shares(
     dataset: Dataset,
     tests: Sequence[Bool[np.ndarray, " condition"]],
@@ -134,7 +155,7 @@ def find_shares(
     predict
         The same run for other conditions.
     untested
-        Shares where no last harvest, or no combination, could be held out. Of cells that move unedited only the law knows later times.
+        Shares where no last harvest, no combination, or none between two others could be held out. Of cells that move unedited only the law knows later times.
     """
     kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "late", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
@@ -154,7 +175,7 @@ def find_shares(
     follows = untested if dataset.system.is_stationary else LAW_ALONE
     later = found.get("later", np.array(follows.later))
     late = found.get("late", later)
-    between = np.append(found.get("seen", late[:2]), 0.0)
+    between = found.get("seen", np.append(late[:2], untested.between))
     compose = found.get("parts", np.array([untested.parts[0], between[0], *untested.parts[1:]]))
     return Shares(carry_over=np.stack([between, late, later]), compose=compose, widths=widths)
 
@@ -218,6 +239,7 @@ def _collect(
     trained = dataset.subset(kept)
     seen = seen_of(trained, shrunk(trained, (dataset.mean - means)[kept]))
     linear = linear_effects(trained)
+    measured = seen_of(trained, changes_of(trained))
     held = [(int(row), dataset.conditions[row]) for row in np.flatnonzero(out)]
     known = [(row, condition) for row, condition in held if seen.knows(condition)]
     changes = {row: linear.change(c) for row, c in held if not seen.knows(c)} if linear else {}
@@ -239,7 +261,8 @@ def _collect(
                 row, means[row], [*steps, by_then[number] - means[row]]
             )
         else:
-            kinds["seen"].add(row, means[row], steps)
+            line = by_law[number] + base + measured.residual_of(condition) - means[row] - sum(steps)
+            kinds["seen"].add(row, means[row], [*steps, np.zeros_like(line) if seen.is_before(condition) else line])
     used = 2 * len(known)
     for row, found in terms.items():
         made = seen.composition(found, by_law[used : used + len(found)], changes.get(row))

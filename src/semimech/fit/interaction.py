@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
 from semimech._errors import DataError, raise_faults
 from semimech.assumptions.catalogue import ADDITIVE, NO_INTERACTION
+from semimech.assumptions.coverage import LABELS, Coverage, Harvested, Label
 from semimech.data import Dataset
-from semimech.experiment import CONTROL, Condition, Edit, Period
+from semimech.experiment import CONTROL, Condition, Edit, Experiment, Period
 from semimech.fit.answers import Answer, answer_of
 from semimech.predictor import AbstractPredictor, Prediction
 
@@ -87,6 +89,45 @@ class InteractingModel(AbstractPredictor):
         )
         self.law, self.signalling, self.answers = law, signalling, dict(answers)
         self._data = data
+
+    def predict(self, experiments: Sequence[Experiment]) -> ad.AnnData:
+        """Predict every harvest of experiments, with the columns ``coverage`` and ``coverage_axes`` in ``obs`` (see `coverage`)."""
+        prediction = super().predict(experiments)
+        found = [self.coverage(c) for experiment in experiments for c in experiment.conditions.values()]
+        prediction.obs["coverage"] = [each.label for each in found]
+        prediction.obs["coverage_axes"] = [", ".join(each.axes) for each in found]
+        return prediction
+
+    def coverage(self, condition: Condition) -> Coverage:
+        """How a condition stands to what was harvested.
+
+        In a culture that was not harvested it is interpolated at best, on the axis ``culture``, if all its signals lie between those of cells of the same edit at that time, of unedited cells if there are none; else it is extrapolated. What
+        it is apart from its culture counts as well.
+        """
+        system = self._data.system
+        if condition.medium not in self.signalling.cultures or condition.medium in system.media:
+            return Harvested(conditions=self._data.conditions, system=system).coverage(condition)
+        alone = without_culture(condition, self.signalling)
+        known = tuple(dict.fromkeys(without_culture(c, self.signalling) for c in self._data.conditions))
+        found = Harvested(conditions=known, system=system).coverage(alone)
+        own = np.maximum(self._data.scale.to_state(self.law.predict_conditions([alone]).mean[0]), 0.0)
+        asked = signal(self._data, self.signalling, condition, own=own)
+        rows = self._data.nearest(np.arange(len(self._data.conditions)), condition.hours)
+        harvested = [self._data.conditions[row] for row in rows]
+        alike = (
+            [c for c in harvested if c.edits == condition.edits] or [c for c in harvested if c.is_control] or harvested
+        )
+        seen = np.array([signal(self._data, self.signalling, c) for c in alike])
+        is_between = bool(((seen.min(axis=0) <= asked) & (asked <= seen.max(axis=0))).all())
+        label: Label = max((found.label, "interpolated" if is_between else "extrapolated"), key=LABELS.index)
+        needed = () if is_between else (NO_INTERACTION,)
+        return replace(
+            found,
+            label=label,
+            axes=(*found.axes, "culture"),
+            assumptions=tuple(dict.fromkeys((*found.assumptions, *needed))),
+            missing=condition,
+        )
 
     def predict_conditions(self, conditions: Sequence[Condition]) -> Prediction:
         """Predict conditions in their cultures, also in those that were not harvested.

@@ -35,8 +35,8 @@ class Fit(eqx.Module):
         Mean square of the same before that.
     carry_over
         For what was seen, at times between its harvests, after the last, and after the last of all that was edited: the share of the residual of unedited cells
-        that is added, of what the residual of the edited ones has beyond it, and, after the last harvest, of what the law says
-        would have changed since, taken back: all three at 1 are persistence.
+        that is added, of what the residual of the edited ones has beyond it, and a third one. Between harvests that is of the way from there to the measured change, linear in time; after the last, of what the law says
+        would have changed since, taken back: all three at 1 are interpolation, and persistence.
     change
         Observed change of each training condition against matched controls.
     compose

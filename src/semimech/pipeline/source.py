@@ -14,6 +14,7 @@ import tomli_w
 
 from semimech._errors import ConfigError, DataError, raise_faults
 from semimech._files import replacing
+from semimech.abundance import GuideCounts, edited_cells, read_guide_counts
 from semimech.data import Dataset, Examination, Keys, examine, read
 from semimech.model import Kinship, PriorNetwork, merge_regulons, read_complexes, read_embedding, read_regulon
 
@@ -36,6 +37,10 @@ class Source:
         Tables of complexes or pathways, see `semimech.model.read_complexes`.
     embeddings
         Tables of vectors of genes, see `semimech.model.read_embedding`.
+    guides, samples
+        Counts of the guides of the same edits and their sample sheet, see `semimech.abundance.read_guide_counts`: cells that are not edited are told by them.
+    editing
+        Share of the cells with a guide that it edits, see `semimech.abundance.edited_cells`.
     """
 
     path: Path
@@ -44,6 +49,13 @@ class Source:
     prior_use: str = "soft"
     complexes: tuple[Path, ...] = ()
     embeddings: tuple[Path, ...] = ()
+    guides: Path | None = None
+    samples: Path | None = None
+    editing: float = 0.8
+
+    def __post_init__(self) -> None:
+        if (self.guides is None) != (self.samples is None):
+            raise ConfigError("--guides and --samples go together: counts of guides, and what was counted")
 
     def dataset(
         self,
@@ -52,8 +64,25 @@ class Source:
         executor: Executor | None = None,
         checkpoint: Path | None = None,
     ) -> Dataset:
-        """Read the data set; if it is so large that it is streamed, as `semimech.read` says of these arguments."""
-        return read(self.path, **self.keys, progress=progress, executor=executor, checkpoint=checkpoint)
+        """Read the data set; if it is so large that it is streamed, as `semimech.read` says of these arguments.
+
+        With counts of guides, conditions are those of cells that are edited.
+        """
+        counts = self.guide_counts()
+        data = read(self.path, **self.keys, progress=progress, executor=executor, checkpoint=checkpoint)
+        return data if counts is None else edited_cells(data, counts, editing=self.editing).data
+
+    def guide_counts(self) -> GuideCounts | None:
+        """Read the counts of guides, if there are any.
+
+        Raises
+        ------
+        DataError
+            If a table cannot be read.
+        """
+        if self.guides is None or self.samples is None:
+            return None
+        return read_guide_counts(self.guides, self.samples)
 
     def examination(self) -> Examination:
         """Check the data set, and measure its conditions."""
@@ -128,6 +157,8 @@ class Source:
         for kind, paths in (("complexes", self.complexes), ("embeddings", self.embeddings)):
             if paths:
                 noted[kind] = _noted(paths)
+        if self.guides is not None and self.samples is not None:
+            noted["guides"] = {"editing": self.editing, **_noted((self.guides, self.samples))}
         return noted
 
 
@@ -163,8 +194,13 @@ def read_source(out: Path) -> Source:
     if not {"data", "keys"} <= set(noted):
         raise ConfigError(f"{out}: no run.toml that can be read; name a folder that 'semimech run' or 'fit' wrote")
     prior = noted.get("prior")
-    wiring = {} if prior is None else {"prior": tuple(map(Path, prior["paths"])), "prior_use": prior["use"]}
+    wiring: dict[str, Any] = (
+        {} if prior is None else {"prior": tuple(map(Path, prior["paths"])), "prior_use": prior["use"]}
+    )
     wiring |= {k: tuple(map(Path, noted[k]["paths"])) for k in ("complexes", "embeddings") if k in noted}
+    if counted := noted.get("guides"):
+        wiring |= dict(zip(("guides", "samples"), map(Path, counted["paths"]), strict=True))
+        wiring["editing"] = counted["editing"]
     return Source(path=Path(noted["data"]), keys=noted["keys"], **wiring)
 
 

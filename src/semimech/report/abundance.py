@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from semimech._files import replacing
-from semimech.abundance import AbundanceScreen
+from semimech.abundance import AbundanceScreen, Survivors
 from semimech.report.blocks import Block, Gallery, Paragraph, Picture, Points, Reference, References, Section, Table
 from semimech.report.plots import plot_abundance, plot_bottleneck, plot_drift
 from semimech.report.write import render_page
 
 _SHOWN = 30
 _FALSE_DISCOVERIES = 0.05
+_NO_DISPERSION = 1e-5
+"""Where the search for a dispersion ends, none was found."""
+_LEAST_P = 1e-10
 _REFERENCES = (
     Reference(
         text="Y. Benjamini, Y. Hochberg. Controlling the false discovery rate. Journal of the Royal Statistical Society B 57, 289–300, 1995.",
@@ -28,7 +31,9 @@ _REFERENCES = (
 )
 
 
-def write_abundance(screen: AbundanceScreen, path: str | Path, *, title: str = "Abundance screen") -> None:
+def write_abundance(
+    screen: AbundanceScreen, path: str | Path, *, title: str = "Abundance screen", survivors: Survivors | None = None
+) -> None:
     """Write the page as one self-contained HTML file, whole or not at all.
 
     Parameters
@@ -39,13 +44,16 @@ def write_abundance(screen: AbundanceScreen, path: str | Path, *, title: str = "
         Where the file shall stand.
     title
         Its heading.
+    survivors
+        What cells of the same edits say, if there are any.
 
     Raises
     ------
     ConfigError
         If the file cannot be written.
     """
-    parts = (_result(screen), _bottleneck(screen), _genes(screen), _reading())
+    growth = () if survivors is None else (_growth(survivors),)
+    parts = (_result(screen), _bottleneck(screen), _genes(screen), *growth, _reading())
     with replacing(path) as temporary:
         temporary.write_text(render_page(title, parts), encoding="utf-8")
 
@@ -102,7 +110,7 @@ def _bottleneck(screen: AbundanceScreen) -> Section:
             str(row["sample"]),
             _number(row["founders"]),
             f"{_number(row['lower'])} to {_number(row['upper'])}",
-            f"{row['dispersion']:.2g}",
+            f"{row['dispersion']:.2g}" if row["dispersion"] > _NO_DISPERSION else "0",
             f"{row['spread_p']:.2g}",
             f"{row['lost']:.0f} of {row['n_barcodes']:.0f}",
         )
@@ -142,8 +150,8 @@ def _genes(screen: AbundanceScreen) -> Section:
             f"{row['effect'] / scale:.3g}",
             f"{row['lower'] / scale:.3g} to {row['upper'] / scale:.3g}",
             f"{row['guides']:.0f}",
-            f"{row['p']:.2g}",
-            f"{row['fdr']:.2g}",
+            _small(row["p"]),
+            _small(row["fdr"]),
         )
         for row in screen.genes.head(_SHOWN).to_dict("records")
     )
@@ -153,6 +161,26 @@ def _genes(screen: AbundanceScreen) -> Section:
         rows=rows,
     )
     return Section(id="genes", title="Genes", blocks=(table,))
+
+
+def _growth(found: Survivors) -> Section:
+    """Abundance beside what the expression of edits says of it, and how far effects on expression are those of survivors."""
+    moved = np.sqrt(((found.corrected - found.harvested) ** 2).mean(axis=1))
+    size = np.sqrt((found.harvested**2).mean(axis=1))
+    rows = tuple(
+        (edit, f"{row.measured:.2f} ± {row.standard_error:.2f}", f"{row.predicted:.2f}", f"{a:.3f}", f"{b:.3f}")
+        for edit, row, a, b in zip(found.edits, found.growth.itertuples(), size, moved, strict=True)
+    )
+    text = (
+        f"With probability {found.credence:.2g} growth follows the expression of edits; then it explains {max(found.explained, 0.0):.0%} of what the abundances of edits left out differ by. Effects on expression are "
+        "freed of survivor bias as far as that is likely: expression.tsv has each with its interval, weights.tsv the growth that each gene adds."
+    )
+    table = Table(
+        caption="Natural logarithm of abundance at the last harvest over unedited cells, and what the other edits' growth and this edit's expression say of it; effects are root mean squares over genes.",
+        head=("Edit", "Measured", "From expression", "Effect as harvested", "Survivors' part of it"),
+        rows=rows,
+    )
+    return Section(id="growth", title="Growth and expression", blocks=(Paragraph(text=text), table))
 
 
 def _reading() -> Section:
@@ -166,3 +194,7 @@ def _reading() -> Section:
 
 def _number(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}" if math.isfinite(value) else "no upper end"
+
+
+def _small(p: float) -> str:
+    return f"{p:.2g}" if p >= _LEAST_P else f"below {_LEAST_P:.0e}"
