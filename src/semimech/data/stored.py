@@ -92,12 +92,12 @@ class StoredMatrix:
     def blocks(self, bounds: Sequence[int]) -> Generator[tuple[slice, sp.csr_matrix], None, None]:
         """Cells between successive bounds, in order; the next block is fetched while one is worked on."""
         with ThreadPoolExecutor(1) as reader, explained(self.path):
-            ahead = reader.submit(self._fetched, bounds[0], bounds[1])
+            ahead = reader.submit(self.rows, bounds[0], bounds[1])
             for i, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-                fetched = ahead.result()
+                block = ahead.result()
                 if i + 2 < len(bounds):
-                    ahead = reader.submit(self._fetched, last, bounds[i + 2])
-                yield slice(first, last), self._as_csr(first, last, *fetched)
+                    ahead = reader.submit(self.rows, last, bounds[i + 2])
+                yield slice(first, last), block
 
     def bounds(self) -> list[int]:
         """First cell of each block of as many cells together as hold `BLOCK` values, and the number of cells."""
