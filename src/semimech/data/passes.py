@@ -158,17 +158,30 @@ def _elsewhere(
     stored: StoredMatrix, asked: Asked, parts: Sequence[Sequence[int]], executor: Executor
 ) -> Iterator[Part]:
     path = stored.path.resolve()
-    tasks = [executor.submit(_part_of_file, path, stored.place, p, asked.of(p[0], p[-1])) for p in parts]
+    tasks = [
+        executor.submit(
+            _part_of_file,
+            path,
+            stored.place,
+            p if stored.cells is None else [bound - p[0] for bound in p],
+            asked.of(p[0], p[-1]),
+            None if stored.cells is None else stored.cells[p[0] : p[-1]],
+        )
+        for p in parts
+    ]
     tasks.reverse()
     while tasks:
         # What has been handed over is let go, here and on the cluster.
         yield tasks.pop().result()
 
 
-def _part_of_file(path: Path, place: str, bounds: Sequence[int], asked: Asked) -> Part:
+def _part_of_file(
+    path: Path, place: str, bounds: Sequence[int], asked: Asked, cells: Int[np.ndarray, " cell"] | None
+) -> Part:
     """One part, in a process that has not opened the file."""
     with opened(path) as root:
         (stored,) = (m for m in stored_matrices(root, path) if isinstance(m, StoredMatrix) and m.place == place)
+        stored = stored if cells is None else stored.of(cells)
         return _part(stored.blocks(bounds), asked, stored.shape[1])
 
 
