@@ -179,12 +179,17 @@ def line(row: dict) -> str:
     )
 
 
+def beside_reading(row: dict) -> str:
+    more = (median(row, "streamed", "cpu") - median(row, "plain", "cpu")) / row["values"] * 1e9
+    return f"{more:.0f} ns ({row['kind']}, {row['cells']:,} cells; reading {median(row, 'plain', 'cpu') / row['values'] * 1e9:.0f} ns)"
+
+
 def verdict(row: dict) -> str:
     """Which of the three shares reach the target at the largest size."""
     of = {
         "on the clock of this shared machine": shares(row, "wall", "wall"),
         "of CPU time": shares(row, "cpu", "cpu"),
-        "with a core for each thread": shares(row, "cpu", "apart"),
+        "as computed for a core for each thread": shares(row, "cpu", "apart"),
     }
     said = [
         f"{statistics.median(found):.0%} {where} ({'reached' if statistics.median(found) >= TARGET else 'missed'})"
@@ -226,6 +231,7 @@ def page(options: argparse.Namespace, found: list[dict]) -> str:
         f"{exponent('plain', 'wall')} ({exponent('plain', 'cpu')}). Memory before reading: {found[-1]['begin_gib']:.2f} GiB.",
         "",
         *([verdict(max(h5ad, key=lambda row: row["cells"])), ""] if h5ad else []),
+        "What streaming does beside reading costs " + "; ".join(map(beside_reading, found)) + " of CPU a value. "
         "The covariance of up to 20,000 controls costs the same however many cells there are beyond, and weighs most at the smallest sizes; the rest is sums of values and of their squares, "
         "logarithms, a hash of every cell, and `obs`. What memory grows by is what `obs` says of each cell.",
         "",
