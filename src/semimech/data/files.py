@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from semimech._errors import DataError
 from semimech.data.findings import listed
 from semimech.data.schema import FIELDS, plain
+from semimech.data.tenx import GENE, cells_of, table_beside
 from semimech.data.walked import refuse_endless
 
 GUIDE_COUNTS = "guide_counts"
@@ -35,7 +36,7 @@ def open_anndata(path: str | Path) -> ad.AnnData:
     path
         An ``.h5ad`` file; a ``.zarr`` folder; a MuData file ``.h5mu``, whose modality of guides becomes ``obsm["guide_counts"]``; a table ``.csv`` or ``.tsv`` of bulk measurements with a row per
         replicate, whose columns known to the schema, or of text, describe it and whose others are genes; a 10x file ``.h5`` or folder with ``matrix.mtx``, through scanpy
-        (``pip install 'semimech[tenx]'``), whose guide captures become ``obsm["guide_counts"]`` too.
+        (``pip install 'semimech[tenx]'``), whose guide captures become ``obsm["guide_counts"]`` too, and of whose cells a table beside it says what ``obs`` would, see `semimech.data.tenx.cells_of`.
 
     Raises
     ------
@@ -150,7 +151,11 @@ def _read_tenx(path: Path) -> ad.AnnData:
     both = sc.read_10x_mtx(path, gex_only=False) if path.is_dir() else sc.read_10x_h5(path, gex_only=False)
     kind = both.var.get("feature_types", pd.Series("Gene Expression", index=both.var_names)).astype(str)
     is_guide = kind.map(plain).isin(_GUIDES).to_numpy()
-    genes = both[:, (kind == "Gene Expression").to_numpy()].copy()
+    genes = both[:, (kind == GENE).to_numpy()].copy()
+    if table_beside(path) is not None:
+        cells, obs = cells_of(path, genes.obs_names)
+        genes = genes[cells].copy()
+        genes.obs = obs
     return _with_guides(genes, both[:, is_guide]) if is_guide.any() else genes
 
 

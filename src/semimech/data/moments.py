@@ -21,7 +21,7 @@ PRIOR_CELLS = 4.0
 """Weight of the variance pooled over conditions in that of one condition, in cells."""
 VARIANCE_FLOOR = 0.05
 """Least share of the raw relative variance of controls that is kept after removing measurement noise."""
-_BLOCK = 4096
+_BLOCK = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,50 +174,24 @@ def control_moments(
     n = np.bincount(group).astype(float)
     if len(kept) == len(n):
         return None
-    counts, unit = counts[kept].astype(np.float64), unit[kept]
-    expression = sp.csr_matrix(sp.diags_array(unit) @ counts)
-    cross = np.zeros((counts.shape[1], counts.shape[1]))
-    for start in range(0, len(kept), _BLOCK):
-        block = expression[start : start + _BLOCK].toarray()
-        cross += block.T @ block
-    return control_moments_from_sums(
-        n=n,
-        sums=group_sums(expression, group, len(n)),
-        cross=cross,
-        noise=np.asarray((sp.diags_array(unit**2) @ counts).sum(axis=0)).ravel(),
-    )
-
-
-def control_moments_from_sums(
-    *,
-    n: Float[np.ndarray, " group"],
-    sums: Float[np.ndarray, "group gene"],
-    cross: Float[np.ndarray, "gene gene"],
-    noise: Float[np.ndarray, " gene"],
-) -> ControlMoments | None:
-    """As `control_moments`, from sums over unedited cells.
-
-    Parameters
-    ----------
-    n, sums
-        Cells of each group, at least one, and sums of their expression, counts times unit.
-    cross
-        Sum of products of the expression of two genes; it is overwritten.
-    noise
-        Sum of counts times the squared unit.
-    """
-    n_cells = n.sum()
-    degrees = n_cells - len(n)
-    if degrees < 1:
-        return None
-    mean = sums.sum(axis=0) / n_cells
+    n_cells, n_genes = len(kept), counts.shape[1]
+    counts = counts if len(kept) == counts.shape[0] else counts[kept]
+    per_count = np.repeat(unit[kept], np.diff(counts.indptr))
+    expression = counts.data * per_count
+    mean = np.bincount(counts.indices, expression, n_genes) / n_cells
     is_measured = mean > 0
     safe = np.where(is_measured, mean, 1.0)
+    noise = np.bincount(counts.indices, expression * per_count, n_genes) / n_cells / safe**2
+    relative = sp.csr_matrix((expression / safe[counts.indices], counts.indices, counts.indptr), counts.shape)
+    sums = group_sums(relative, group, len(n)) - n[:, None] * is_measured
+    # What is left of values near one loses nothing in single precision, in which products cost half.
+    relative, centre = relative.astype(np.float32), is_measured.astype(np.float32)
+    cross = np.zeros((n_genes, n_genes))
+    for start in range(0, n_cells, _BLOCK):
+        block = relative[start : start + _BLOCK].toarray() - centre
+        cross += block.T @ block
     cross -= (sums / n[:, None]).T @ sums
-    cross /= degrees
-    cross /= safe
-    cross /= safe[:, None]
+    cross /= n_cells - len(n)
     raw = np.where(is_measured, np.diag(cross), 1.0)
-    share = noise / n_cells / safe**2
-    np.fill_diagonal(cross, np.maximum(raw - share, VARIANCE_FLOOR * raw))
-    return ControlMoments(covariance=cross, noise=share, n_cells=int(n_cells))
+    np.fill_diagonal(cross, np.maximum(raw - noise, VARIANCE_FLOOR * raw))
+    return ControlMoments(covariance=cross, noise=noise, n_cells=n_cells)

@@ -26,6 +26,8 @@ from semimech.data.sums import Sums
 
 PART = 8
 """Blocks that are summed on their own at least, so that other processes can; this alone decides the last digits of the sums."""
+PIECE = 1 << 19
+"""Values of a block that are observed and summed together."""
 VALUES_PER_SUM = 4
 """Values that a part has for each of its sums at least, so that adding up parts costs less than reading them."""
 
@@ -156,21 +158,35 @@ def _elsewhere(
     stored: StoredMatrix, asked: Asked, parts: Sequence[Sequence[int]], executor: Executor
 ) -> Iterator[Part]:
     path = stored.path.resolve()
-    tasks = [executor.submit(_part_of_file, path, stored.place, p, asked.of(p[0], p[-1])) for p in parts]
+    tasks = [
+        executor.submit(
+            _part_of_file,
+            path,
+            stored.place,
+            p if stored.cells is None else [bound - p[0] for bound in p],
+            asked.of(p[0], p[-1]),
+            None if stored.cells is None else stored.cells[p[0] : p[-1]],
+        )
+        for p in parts
+    ]
     tasks.reverse()
     while tasks:
         # What has been handed over is let go, here and on the cluster.
         yield tasks.pop().result()
 
 
-def _part_of_file(path: Path, place: str, bounds: Sequence[int], asked: Asked) -> Part:
+def _part_of_file(
+    path: Path, place: str, bounds: Sequence[int], asked: Asked, cells: Int[np.ndarray, " cell"] | None
+) -> Part:
     """One part, in a process that has not opened the file."""
     with opened(path) as root:
         (stored,) = (m for m in stored_matrices(root, path) if isinstance(m, StoredMatrix) and m.place == place)
+        stored = stored if cells is None else stored.of(cells)
         return _part(stored.blocks(bounds), asked, stored.shape[1])
 
 
 def _part(blocks: Iterable[tuple[slice, sp.csr_matrix]], asked: Asked, n_genes: int) -> Part:
+    read = logarithms_read if asked.is_logarithm else counts_read
     fingerprint = Fingerprint(n_genes)
     sums = Sums.zero(asked.n_groups, n_genes)
     sizes, totals, hashes, chosen, units = [], [], [], [], []
@@ -178,22 +194,30 @@ def _part(blocks: Iterable[tuple[slice, sp.csr_matrix]], asked: Asked, n_genes: 
     for _, values in blocks:
         cells = asked.of(first, first + values.shape[0])
         first += values.shape[0]
-        read = (logarithms_read if asked.is_logarithm else counts_read)(values)
-        sizes.append(read.size)
-        totals.append(read.total)
-        n_wrong += int(read.is_wrong.sum())
-        n_broken += int(read.is_broken.sum())
-        n_empty += int((read.size == 0).sum())
+        size, total = np.zeros(values.shape[0]), np.zeros(values.shape[0])
+        reduced = np.zeros(values.shape[0], np.uint64)
+        for piece in _pieces(cells.index, values.nnz):
+            rows = read(values[piece])
+            size[piece], total[piece] = rows.size, rows.total
+            n_wrong += int(rows.is_wrong.sum())
+            n_broken += int(rows.is_broken.sum())
+            n_empty += int((rows.size == 0).sum())
+            if n_wrong or n_empty:
+                continue
+            kept = np.flatnonzero(cells.is_kept[piece])
+            if len(kept) < len(piece):
+                rows, piece = rows.take(kept), piece[kept]
+            observed = rows.observed()
+            reduced[piece] = fingerprint.hashes(observed)
+            sums.add(observed, cells.index[piece], batch=cells.batch[piece], shift=asked.shift)
+        sizes.append(size)
+        totals.append(total)
         if n_wrong or n_empty:
             continue
-        rows = np.flatnonzero(cells.is_kept)
-        read = read if len(rows) == len(read.size) else read.take(rows)
-        observed = read.observed()
-        hashes.append(fingerprint.hashes(observed))
-        sums.add(observed, cells.index[rows], batch=cells.batch[rows], shift=asked.shift)
-        sampled = np.flatnonzero(cells.is_sampled[rows])
-        chosen.append(read.counts[sampled])
-        units.append(read.unit[sampled])
+        hashes.append(reduced[cells.is_kept])
+        sampled = read(values[np.flatnonzero(cells.is_sampled)])
+        chosen.append(sampled.counts)
+        units.append(sampled.unit)
     return Part(
         values=sums.values,
         squares=sums.squares,
@@ -206,3 +230,10 @@ def _part(blocks: Iterable[tuple[slice, sp.csr_matrix]], asked: Asked, n_genes: 
         n_broken=n_broken,
         n_empty=n_empty,
     )
+
+
+def _pieces(index: Int[np.ndarray, " cell"], n_values: int) -> list[Int[np.ndarray, " cell"]]:
+    """Cells of a block in the order of the sums that they are added to, in pieces of about `PIECE` values: what a piece needs stays in the cache."""
+    # Integers of 16 bits are sorted by their digits, in time linear in cells.
+    short = index.astype(np.int16) if index.max(initial=0) < 1 << 15 else index
+    return np.array_split(np.argsort(short, kind="stable"), min(max(round(n_values / PIECE), 1), len(index)))

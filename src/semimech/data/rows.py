@@ -57,9 +57,9 @@ class Rows:
 
 def counts_read(values: sp.csr_matrix) -> Rows:
     """Cells of which counts were read; they are observed as log1p CP10k."""
-    counts = values.astype(np.float32, copy=False)
+    counts = sp.csr_matrix((values.data.astype(np.float32, copy=False), values.indices, values.indptr), values.shape)
     size = _row_sums(counts)
-    right = (counts.data >= 0) & (counts.data == np.round(counts.data)) & (counts.data < np.inf)
+    wrong = np.zeros(0, dtype=bool) if _are_counts(values.data, counts.data) else ~_is_count(counts.data)
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = TARGET_SUM / size
     return Rows(
@@ -67,7 +67,7 @@ def counts_read(values: sp.csr_matrix) -> Rows:
         size=size,
         unit=unit,
         total=np.full(len(size), TARGET_SUM),
-        is_wrong=_cells_of(counts, ~right),
+        is_wrong=_cells_of(counts, wrong),
         is_broken=np.zeros(len(size), dtype=bool),
     )
 
@@ -87,6 +87,15 @@ def logarithms_read(values: sp.csr_matrix) -> Rows:
         is_broken=is_broken,
         logarithm=values.astype(np.float32, copy=False),
     )
+
+
+def _are_counts(stored: np.ndarray, values: np.ndarray) -> bool:
+    """Whether all values are counts; whole numbers by the kind in which they are stored need no mask as large as they are."""
+    return bool(stored.min(initial=0) >= 0) if stored.dtype.kind in "iu" else bool(_is_count(values).all())
+
+
+def _is_count(values: np.ndarray) -> Bool[np.ndarray, " value"]:
+    return (values >= 0) & (values == np.round(values)) & (values < np.inf)
 
 
 def _row_sums(values: sp.csr_matrix) -> Float[np.ndarray, " cell"]:

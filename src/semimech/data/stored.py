@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from jaxtyping import Int
 
 from semimech.data.files import explained, points_inside
 from semimech.data.schema import field, recognise
+from semimech.data.tenx import genes_of, is_tenx
 from semimech.data.walked import refuse_endless
 
 BLOCK = 1 << 21
@@ -26,20 +28,24 @@ BLOCK = 1 << 21
 
 @dataclass(frozen=True, kw_only=True)
 class StoredMatrix:
-    """A matrix of cells by genes in an ``.h5ad`` file or ``.zarr`` folder that is open.
+    """A matrix of cells by genes in an ``.h5ad`` file, 10x ``.h5`` file or ``.zarr`` folder that is open.
 
     Parameters
     ----------
     path
         The file.
     place
-        Where it stands in it: ``X``, or ``layers['counts']``.
+        Where it stands in it: ``X``, ``layers['counts']``, or ``matrix`` of a 10x file.
     stored
         Its group (sparse rows) or array (dense), of h5py or zarr.
     start
         Where each row begins, sparse rows only; ``None`` for a dense matrix.
     shape
         Cells and genes.
+    cells, genes
+        Rows of it that are its cells, in order, and columns that are its genes; ``None`` if all are.
+    n_columns
+        Columns that it has, where not all are genes.
     """
 
     path: Path
@@ -47,6 +53,9 @@ class StoredMatrix:
     stored: Any
     start: Int[np.ndarray, " bound"] | None
     shape: tuple[int, int]
+    cells: Int[np.ndarray, " cell"] | None = None
+    genes: Int[np.ndarray, " gene"] | None = None
+    n_columns: int | None = None
 
     @property
     def n_bytes(self) -> int:
@@ -59,7 +68,12 @@ class StoredMatrix:
         """What tells one state of the file from another, without reading it."""
         parts = [self.path, *(each for each in self.path.rglob("*") if self.path.is_dir())]
         changed = max(part.stat().st_mtime_ns for part in parts)
-        return f"{self.path.resolve()} {self.place} {self.shape} {len(parts)} {self.path.stat().st_size} {changed}"
+        chosen = "" if self.cells is None else hashlib.sha256(np.ascontiguousarray(self.cells).data).hexdigest()
+        return f"{self.path.resolve()} {self.place} {self.shape} {len(parts)} {self.path.stat().st_size} {changed} {chosen}"
+
+    def of(self, cells: Int[np.ndarray, " cell"]) -> StoredMatrix:
+        """The same matrix, of which only these rows, in order, are cells."""
+        return replace(self, cells=cells, shape=(len(cells), self.shape[1]))
 
     def rows(self, first: int, last: int) -> sp.csr_matrix:
         """Cells ``first`` to ``last``, the latter not among them.
@@ -70,7 +84,14 @@ class StoredMatrix:
             If the file turns out to be broken there.
         """
         with explained(self.path):
-            return self._as_csr(first, last, *self._fetched(first, last))
+            if self.cells is None or first == last:
+                return self._genes(self._as_csr(first, last, *self._fetched(first, last)))
+            begin, end = int(self.cells[first]), int(self.cells[last - 1]) + 1
+            block = self._as_csr(begin, end, *self._fetched(begin, end))
+            return self._genes(block[self.cells[first:last] - begin])
+
+    def _genes(self, block: sp.csr_matrix) -> sp.csr_matrix:
+        return block if self.genes is None else block[:, self.genes]
 
     def _fetched(self, first: int, last: int) -> tuple[np.ndarray, ...]:
         """What the file has of these cells: their values, and the columns of sparse ones."""
@@ -83,7 +104,8 @@ class StoredMatrix:
         if self.start is None or genes is None:
             return sp.csr_matrix(values)
         bounds = self.start[first : last + 1] - self.start[first]
-        block = sp.csr_matrix((values, genes, bounds), shape=(last - first, self.shape[1]))
+        n_columns = self.shape[1] if self.n_columns is None else self.n_columns
+        block = sp.csr_matrix((values, genes, bounds), shape=(last - first, n_columns))
         if not points_inside(block):
             raise ValueError(f"rows {first} to {last} of the matrix point to genes that it does not have")
         block.sum_duplicates()
@@ -92,12 +114,12 @@ class StoredMatrix:
     def blocks(self, bounds: Sequence[int]) -> Generator[tuple[slice, sp.csr_matrix], None, None]:
         """Cells between successive bounds, in order; the next block is fetched while one is worked on."""
         with ThreadPoolExecutor(1) as reader, explained(self.path):
-            ahead = reader.submit(self._fetched, bounds[0], bounds[1])
+            ahead = reader.submit(self.rows, bounds[0], bounds[1])
             for i, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-                fetched = ahead.result()
+                block = ahead.result()
                 if i + 2 < len(bounds):
-                    ahead = reader.submit(self._fetched, last, bounds[i + 2])
-                yield slice(first, last), self._as_csr(first, last, *fetched)
+                    ahead = reader.submit(self.rows, last, bounds[i + 2])
+                yield slice(first, last), block
 
     def bounds(self) -> list[int]:
         """First cell of each block of as many cells together as hold `BLOCK` values, and the number of cells."""
@@ -105,16 +127,20 @@ class StoredMatrix:
             chunk = (self.stored.chunks or (1,))[0]
             step = max(BLOCK // self.shape[1] // chunk, 1) * chunk
             return [*range(0, self.shape[0], step), self.shape[0]]
+        # What lies between cells is read with them.
+        begins, ends = (self.start[:-1], self.start[1:])
+        if self.cells is not None:
+            begins, ends = begins[self.cells], ends[self.cells]
         bounds = [0]
         while bounds[-1] < self.shape[0]:
-            last = int(np.searchsorted(self.start, self.start[bounds[-1]] + BLOCK, side="right")) - 1
+            last = int(np.searchsorted(ends, begins[bounds[-1]] + BLOCK, side="right"))
             bounds.append(min(max(last, bounds[-1] + 1), self.shape[0]))
         return bounds
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """The root group of an ``.h5ad`` file or ``.zarr`` folder.
+    """The root group of an ``.h5ad`` file, 10x ``.h5`` file or ``.zarr`` folder.
 
     Raises
     ------
@@ -142,6 +168,8 @@ def stored_matrices(root: Any, path: Path) -> tuple[StoredMatrix | str | None, S
         If the file turns out to be broken.
     """
     with explained(path):
+        if is_tenx(root):
+            return _tenx(root["matrix"], path), None
         layers = root["layers"] if "layers" in root else {}
         layer = recognise(field("layers", "counts"), list(layers))
         x = _matrix(root["X"], "X", path) if "X" in root else None
@@ -162,6 +190,21 @@ def read_columns(table: Any) -> pd.DataFrame:
         return ad.io.read_elem(table)
     columns = {column: ad.io.read_elem(table[column]) for column in attributes["column-order"]}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(read)))
+
+
+def _tenx(stored: Any, path: Path) -> StoredMatrix:
+    """A 10x matrix: genes by cells in sparse columns, which are cells by genes in sparse rows."""
+    n_features, n_cells = map(int, stored["shape"][:])
+    genes, start = genes_of(stored), np.asarray(stored["indptr"][:]).astype(np.int64)
+    return StoredMatrix(
+        path=path,
+        place="matrix",
+        stored=stored,
+        start=start,
+        shape=(n_cells, len(genes)),
+        genes=None if len(genes) == n_features else genes,
+        n_columns=n_features,
+    )
 
 
 def _matrix(stored: Any, place: str, path: Path) -> StoredMatrix | str | None:

@@ -37,6 +37,7 @@ from semimech.data.sums import (
     moments_of_pairs,
     pairs_of,
 )
+from semimech.data.tenx import cells_of, is_tenx, names_of
 
 STREAM_FROM = 2 << 30
 """Bytes of a matrix, not compressed, above which it is streamed: read as a whole it takes some four times as much."""
@@ -110,7 +111,7 @@ def stream(
     Parameters
     ----------
     path
-        An ``.h5ad`` file or ``.zarr`` folder with counts in ``X`` or the layer of counts, or log1p of normalised counts in ``X``, in sparse
+        An ``.h5ad`` file, ``.zarr`` folder, or 10x ``.h5`` file with a table of its cells beside it (`semimech.data.tenx.cells_of`), with counts in ``X`` or the layer of counts, or log1p of normalised counts in ``X``, in sparse
         rows (csr) or dense.
     keys
         How columns are to be read.
@@ -157,13 +158,19 @@ def opened_values(path: Path) -> Iterator[tuple[StoredMatrix, pd.DataFrame, pd.D
             raise DataError(f"{path}: cannot be streamed: {error}; or read it with streamed=False") from None
         if 0 in stored.shape:
             raise DataError(f"{path}: the matrix is empty, {stored.shape[0]} cells × {stored.shape[1]} genes")
+        if is_tenx(root):
+            with explained(path):
+                barcodes, var = names_of(root["matrix"])
+            cells, obs = cells_of(path, barcodes)
+            yield stored.of(cells), obs, var
+            return
         with explained(path):
             obs, var = read_columns(root["obs"]), ad.io.read_elem(root["var"])
         yield stored, obs, var
 
 
 def _may_be_streamed(path: Path) -> bool:
-    return kind_of(path) in (".h5ad file", ".zarr folder")
+    return kind_of(path) in (".h5ad file", ".zarr folder", "10x .h5 file")
 
 
 def _summed(

@@ -101,31 +101,22 @@ class Sums:
         observed
             Their values in the observed scale, single precision.
         index
-            Index of each cell's sums; cells with a negative one are left out.
+            Index of each cell's sums; cells with a negative one are left out. In order of it, sums stay in the cache.
         batch, shift
             Each cell's batch, and the shift of squares in each batch, if there is one.
         """
-        order = np.argsort(index, kind="stable")
-        order = order[np.searchsorted(index[order], 0) :]
-        cells, index = observed[order], index[order]
-        used, starts = np.unique(index, return_index=True)
-        squares = np.square(cells.data).astype(np.float64)
-        values = cells.data.astype(np.float64)
+        if len(index) and index.min() < 0:
+            kept = np.flatnonzero(index >= 0)
+            observed, index, batch = observed[kept], index[kept], batch[kept]
+        n_values = np.diff(observed.indptr)
+        place = np.repeat(index * observed.shape[1], n_values)
+        place += observed.indices
+        values = observed.data.astype(np.float64)
+        squares = np.square(observed.data).astype(np.float64)
         if shift is not None:
-            row = np.repeat(batch[order], np.diff(cells.indptr))
-            squares -= 2 * shift[row, cells.indices] * values
-        # Cells of one index are taken for one sparse row, in which genes stand more than once; such values are added up.
-        bounds = cells.indptr[np.append(starts, len(index))]
-        shape = (len(used), observed.shape[1])
-        _add_rows(self.values, used, sp.csr_array((values, cells.indices, bounds), shape=shape))
-        _add_rows(self.squares, used, sp.csr_array((squares, cells.indices, bounds), shape=shape))
-
-
-def _add_rows(total: Float[np.ndarray, "half gene"], used: Int[np.ndarray, " row"], rows: sp.csr_array) -> None:
-    if len(used) == len(total):
-        total[:] = rows + total
-    else:
-        total[used] = rows + total[used]
+            squares -= 2 * shift[np.repeat(batch, n_values), observed.indices] * values
+        np.add.at(self.values.reshape(-1), place, values)
+        np.add.at(self.squares.reshape(-1), place, squares)
 
 
 def control_pairs(annotation: Annotation, pairs: Pairs) -> Bool[np.ndarray, " pair"]:

@@ -16,6 +16,7 @@ from semimech.model.solve import AbstractSolver
 
 _SETTLING_STEPS = 400
 _ADJOINT_STEPS = 200
+_NEAR = 1e-2  # steps so small do not leave a basin
 _NEWTON_STEPS = 20
 _HALVINGS = 8
 _AT_REST = 1e-5
@@ -32,7 +33,7 @@ def settle(
     """The state that cells reach from ``z`` if nothing changes any more.
 
     Where decay holds every gene, a damped fixed-point iteration ``z ← N(z)/λ`` with implicit gradient
-    (implicit function theorem; Bai et al. 2019, arXiv:1909.01377); else the state after the law's settling time.
+    (implicit function theorem; Bai et al. 2019, arXiv:1909.01377), damped less where that brings it to rest sooner; else the state after the law's settling time.
 
     Parameters
     ----------
@@ -60,20 +61,31 @@ def _relaxation(inputs: tuple[AbstractDynamics, ContextArrays], z: Array) -> Arr
     return 0.5 * z + 0.5 * dynamics.forcing(z, context) / dynamics.decay()
 
 
-def _iterate(step: Callable[[Array], Array], z: Array, n_steps: int) -> Array:
-    """Repeat ``step`` until it no longer moves, relative to the largest entry, or ``n_steps`` times."""
+def _iterate(step: Callable[[Array], Array], z: Array, n_steps: int, *, near: float) -> Array:
+    """Repeat a step that is half of one until it no longer moves, relative to the largest entry, or ``n_steps`` times.
+
+    Half steps are safe, and whole ones contract in half as many where no feedback overshoots: once a step moves less than ``near``,
+    whole steps are tried, and given up as soon as one brings ``z`` no closer than half steps did.
+    """
     tolerance = 20 * jnp.finfo(z.dtype).eps
+    half, whole, given_up = 0, 1, 2
 
-    def is_moving(carry: tuple[Array, Array, Array]) -> Array:
-        n, z, change = carry
-        return (n < n_steps) & (change > tolerance * jnp.max(jnp.abs(z)))
+    def is_moving(carry: tuple[Array, ...]) -> Array:
+        n, z, size, _, _ = carry
+        return (n < n_steps) & (size > tolerance * jnp.max(jnp.abs(z)))
 
-    def advance(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        n, z, _ = carry
-        new = step(z)
-        return n + 1, new, jnp.max(jnp.abs(new - z))
+    def advance(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        n, z, last, rate, pace = carry
+        move = step(z) - z
+        size = jnp.max(jnp.abs(move))
+        is_worse = (pace == whole) & (size > rate * last)
+        rate = jnp.where(pace == whole, rate, size / last)
+        is_near = (pace == half) & (n > 1) & (rate < 1.0) & (size < near * jnp.max(jnp.abs(z)))
+        pace = jnp.where(is_worse, given_up, jnp.where(is_near, whole, pace))
+        return n + 1, z + jnp.where(pace == whole, 2.0, 1.0) * move, size, rate, pace
 
-    start = (jnp.array(0), z, jnp.array(jnp.inf, z.dtype))
+    infinite = jnp.array(jnp.inf, z.dtype)
+    start = (jnp.array(0), z, infinite, infinite, jnp.array(half))
     return jax.lax.while_loop(is_moving, advance, start)[1]
 
 
@@ -106,7 +118,7 @@ def _newton(inputs: tuple[AbstractDynamics, ContextArrays], start: Array) -> Arr
 
 @eqx.filter_custom_vjp
 def _fixed_point(inputs: tuple[AbstractDynamics, ContextArrays], z: Array) -> Array:
-    return _iterate(lambda z: _relaxation(inputs, z), z, _SETTLING_STEPS)
+    return _iterate(lambda z: _relaxation(inputs, z), z, _SETTLING_STEPS, near=_NEAR)
 
 
 @_fixed_point.def_fwd
@@ -114,7 +126,7 @@ def _fixed_point_forward(
     perturbed: Any, inputs: tuple[AbstractDynamics, ContextArrays], z: Array
 ) -> tuple[Array, Array]:
     del perturbed
-    found = _iterate(lambda z: _relaxation(inputs, z), z, _SETTLING_STEPS)
+    found = _iterate(lambda z: _relaxation(inputs, z), z, _SETTLING_STEPS, near=_NEAR)
     return found, found
 
 
@@ -124,6 +136,6 @@ def _fixed_point_backward(
 ) -> Any:
     del perturbed, z
     _, pull_state = jax.vjp(lambda z: _relaxation(inputs, z), found)
-    adjoint = _iterate(lambda w: cotangent + pull_state(w)[0], cotangent, _ADJOINT_STEPS)
+    adjoint = _iterate(lambda w: cotangent + pull_state(w)[0], cotangent, _ADJOINT_STEPS, near=jnp.inf)
     _, pull_inputs = eqx.filter_vjp(lambda inputs: _relaxation(inputs, found), inputs)
     return pull_inputs(adjoint)[0]
