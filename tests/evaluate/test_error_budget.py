@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from small_data import condition, dataset
@@ -16,6 +18,7 @@ from semimech.data.split import Split
 from semimech.evaluate import ERROR_PARTS, TOTAL, error_budget
 from semimech.evaluate.crossed import crossed_mean
 from semimech.evaluate.errors_of_means import draw_errors, error_variances
+from semimech.evaluate.reference import target_mask
 from semimech.fit import FitConfig, FittedModel
 from semimech.predictor import Prediction
 
@@ -190,3 +193,17 @@ def test_a_fit_to_single_cells_or_unknown_noise_is_an_error_that_says_what_to_do
     unknown = replace(data, cells=None, halves=None, standard_error=np.full_like(data.mean, np.nan))
     with pytest.raises(DataError, match="give standard errors"):
         budget(unknown)
+
+
+def test_a_condition_that_edits_every_measured_gene_is_left_out(monkeypatch):
+    data, _ = screen()
+    edited = target_mask(data, SPLIT.test)
+    whole = budget(data).conditions
+    module = importlib.import_module("semimech.evaluate.error_budget")  # the name in the package is the function
+    monkeypatch.setattr(module, "target_mask", lambda *_: np.vstack([edited[:1] | True, edited[1:]]))
+    found = budget(data)
+    pd.testing.assert_frame_equal(found.conditions, whole[1:].reset_index(drop=True))
+    assert np.isfinite(found.table["estimate"]).all()
+    monkeypatch.setattr(module, "target_mask", lambda *_: edited | True)
+    with pytest.raises(DataError, match="edits all measured genes"):
+        budget(data)

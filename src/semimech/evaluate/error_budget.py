@@ -1,4 +1,4 @@
-r"""Error budget: what the held-out error of a fitted model is made of, by replicate halves and nested refits.
+r"""Error budget: what the held-out error of a fitted model is made of, by the scatter of cells and nested refits.
 
 With :math:`y` the measured mean of a held-out condition, :math:`p` what a fit without it predicts, and :math:`q` what the law of a fit with it says
 (without residuals that predictions carry over), averages over genes and conditions of :math:`(q - y)^2` and :math:`(p - y)^2` are freed of noise. Errors
@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from semimech._errors import ConfigError
+from semimech._errors import ConfigError, DataError
 from semimech._types import GeneVector
 from semimech.assumptions.coverage import Harvested
 from semimech.data import Dataset
@@ -61,7 +61,7 @@ class ErrorBudget:
     Parameters
     ----------
     conditions
-        One row per held-out condition: ``split``, ``fold``, ``condition``, ``perturbation``, ``coverage`` (how it stands to training, and in what), the
+        One row per held-out condition, but those that edit every measured gene: ``split``, ``fold``, ``condition``, ``perturbation``, ``coverage`` (how it stands to training, and in what), the
         parts, and `TOTAL`, mean squared errors over genes that are not edited, in the square of the observed scale.
     table
         One row per split, coverage and part, with `TOTAL`: ``estimate`` with the interval ``lower`` to ``upper``, its ``share`` of the held-out error, ``n_conditions`` and ``n_edits``.
@@ -112,7 +112,7 @@ def error_budget(
     ConfigError
         If the model is fitted to single cells and not to means: errors of means do not reach it then.
     DataError
-        If a split leaks, or the noise of some means is unknown.
+        If a split leaks, the noise of some means is unknown, or every held-out condition edits all measured genes.
     """
     for split in splits:
         check_leakage(dataset, split)
@@ -128,6 +128,10 @@ def error_budget(
     found = [_of_split(dataset, split, refit, variances, drawn, seen, shaken) for split in splits]
     labels = pd.concat([each for each, _ in found], ignore_index=True)
     parts = {name: np.concatenate([each[name] for _, each in found]) for name in (*ERROR_PARTS, TOTAL)}
+    is_told = np.isfinite(parts[TOTAL]).any(axis=1)  # not of conditions that edit every measured gene
+    if not is_told.any():
+        raise DataError("error budget: every held-out condition edits all measured genes, which leaves none to judge")
+    labels, parts = labels[is_told].reset_index(drop=True), {name: values[is_told] for name, values in parts.items()}
     means = {name: np.nanmean(values, axis=1) for name, values in parts.items()}
     return ErrorBudget(conditions=labels.assign(**means), table=_summary(labels, parts, level), level=level)
 
@@ -141,8 +145,8 @@ class _Moved:
     cells, batch
         By errors of cells and of batches.
     jumps
-        What is left of four fits, which no smooth answer to errors explains: validation chooses otherwise, an optimiser ends elsewhere. Its mean is in the squares of
-        both others too, and is a quarter of what jumps put into the variance of one prediction. 0, as unknown, of two fits.
+        What is left of four fits, which no answer explains that adds up over errors of cells and of batches: validation chooses otherwise, an optimiser ends elsewhere, and what both kinds of errors
+        do together. Its mean is in the squares of both others too, and is a quarter of what jumps put into the variance of one prediction. 0, as unknown, of two fits.
     """
 
     cells: _Numbers
