@@ -56,14 +56,13 @@ def finished_numbers(
         return answer
 
     untested, missed = LAW_ALONE if config.pooling == "none" else BETWEEN, (residual**2).mean(axis=0)
-    if untested.between and np.unique(dataset.hours[~dataset.is_control]).size == 2:
-        untested = replace(untested, between=line_share(dataset, missed, ask(0), most=untested.between))
     shares = find_shares(
         dataset,
         tests,
         list(predicted[n_members:]),
         [ask(n_members + number) for number in range(n_tests)],
         untested=untested,
+        between=lambda: line_share(dataset, missed, ask(0), most=untested.between),
     )
     later = shares.widths.get("later", unseen)
     late = shares.widths.get("late", later)
@@ -111,6 +110,8 @@ def line_share(
         The share for data that are all noise.
     """
     pairs: dict[object, Condition] = {}
+    if most == 0.0:
+        return most
     asked: list[Condition] = []
     for condition in dataset.conditions:
         key = (condition.history[:-1], condition.history[-1].context)

@@ -141,6 +141,7 @@ def find_shares(
     predict: Sequence[Callable[[Sequence[Condition]], Means]],
     *,
     untested: Untested,
+    between: Callable[[], float] | None = None,
 ) -> Shares:
     """Shares of corrections that help most on what was held out, and intervals of what others' shares then predicted of each.
 
@@ -156,6 +157,8 @@ def find_shares(
         The same run for other conditions.
     untested
         Shares where no last harvest, no combination, or none between two others could be held out. Of cells that move unedited only the law knows later times.
+    between
+        Finds the share between harvests where that is so; that of ``untested`` if not given.
     """
     kinds = {kind: _Tested(rows=[], start=[], steps=[]) for kind in ("seen", "late", "later", "parts")}
     for out, means, ask in zip(tests, predicted, predict, strict=True):
@@ -175,9 +178,11 @@ def find_shares(
     follows = untested if dataset.system.is_stationary else LAW_ALONE
     later = found.get("later", np.array(follows.later))
     late = found.get("late", later)
-    between = found.get("seen", np.append(late[:2], untested.between))
-    compose = found.get("parts", np.array([untested.parts[0], between[0], *untested.parts[1:]]))
-    return Shares(carry_over=np.stack([between, late, later]), compose=compose, widths=widths)
+    if "seen" not in found:
+        found["seen"] = np.append(late[:2], untested.between if between is None else between())
+    inner = found["seen"]
+    compose = found.get("parts", np.array([untested.parts[0], inner[0], *untested.parts[1:]]))
+    return Shares(carry_over=np.stack([inner, late, later]), compose=compose, widths=widths)
 
 
 def seen_of(dataset: Dataset, residual: Means) -> Seen:
