@@ -30,6 +30,7 @@ from benchmarks.regimes_in_vivo_words import (
     MODEL,
     against,
     errors,
+    of_means,
     parts_of,
     trained_on,
 )
@@ -209,7 +210,8 @@ def page(in_vivo: pd.DataFrame, minutes: float) -> str:
                 "Mean squared error of the measured means of edited conditions, without the edited gene, and the parts of it that are known here: what unedited cells among them do, (share × effect)², and the squared standard error.",
                 markdown(trained_on(in_vivo)),
                 parts_of(in_vivo),
-                "Cells whose guide did not work survive in place of those that it killed, until what is measured of the edit is the mean of unedited cells; a law fitted to that bends towards it, and so does what interpolates. "
+                "Cells whose guide did not work survive in place of those that it killed, until what is measured of such an edit is the mean of unedited cells. "
+                + of_means(in_vivo),
                 "“Persistence” goes on from the first harvest, which has the fewest of them: it was the best other at inner times while two worlds were looked at.",
                 against(scores),
                 "What was left at inner times was another thing: with a dozen cells per harvest residuals of edited cells are smaller than their noise, of which the law has fitted a part, so that they were shrunk to nothing, where a line through two harvests averages them. In worlds 320 and 321, trained on edited cells, the law alone "

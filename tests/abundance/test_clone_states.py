@@ -10,6 +10,7 @@ from small_laws import N_GENES, ROSTER, UNIT, linear
 
 from semimech import DataError
 from semimech.abundance import advance_clones
+from semimech.abundance.clone_states import shrunken_means
 from semimech.data.scale import identity_scale
 
 KEY = jax.random.key(0)
@@ -71,6 +72,40 @@ def test_what_is_not_known_of_a_start_widens_the_interval_of_its_end(model):
         for n in (3, 60)
     )
     assert ((few.upper - few.lower) > (many.upper - many.lower)).mean() > 0.9
+
+
+@pytest.mark.parametrize("between", [0.0, 0.5])
+def test_one_large_clone_among_small_ones_does_not_bias_what_clones_differ_by(between):
+    rng = np.random.default_rng(0)
+    size, n_genes = np.array([400.0] + [4.0] * 9), 2000
+    code = np.repeat(np.arange(10), size.astype(int))
+    means = between * rng.standard_normal((10, n_genes))
+    mean, error, share = shrunken_means(means[code] + rng.standard_normal((len(code), n_genes)), code, size)
+    # Cells vary by one, clones of four by a quarter: kept is t / (t + 1 / 4) of their difference, with t the variance of clones.
+    spread = share[1:] / (1.0 - share[1:]) / 4.0
+    assert spread.mean() == pytest.approx(between**2, abs=0.06)
+    # What is left of the error, and told of it, is that of known variances, and what ten clones leave open of them.
+    missed, told = ((mean - means) ** 2)[1:].mean(), (error**2)[1:].mean()
+    assert between**2 / (4.0 * between**2 + 1.0) <= missed < between**2 / (4.0 * between**2 + 1.0) + 0.04
+    assert told == pytest.approx(missed, abs=0.04)
+
+
+def test_where_clones_do_not_differ_the_mean_of_all_is_known_as_well_as_all_cells_tell_it():
+    rng = np.random.default_rng(0)
+    size, n_genes = np.array([40.0] + [4.0] * 15), 500
+    code = np.repeat(np.arange(16), size.astype(int))
+    mean, error, share = shrunken_means(rng.standard_normal((len(code), n_genes)), code, size)
+    alone = share.max(axis=0) == 0.0
+    assert 0.3 < alone.mean() < 0.8
+    assert (error[:, alone] ** 2).mean() == pytest.approx(1 / 100, rel=0.05)
+    assert (mean[:, alone] ** 2).mean() == pytest.approx(1 / 100, rel=0.15)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, ""])
+def test_cells_without_a_barcode_are_no_clone(model, missing):
+    values, clones, _ = cells(between=0.3, within=0.6, size=3, n_clones=4)
+    with pytest.raises(DataError, match="2 cells without a clone: leave out cells whose barcode was not read"):
+        advance_clones(model, values, np.array([missing, missing, *clones[2:]], dtype=object), "wait 1h", key=KEY)
 
 
 def test_all_faults_are_told_at_once(model):

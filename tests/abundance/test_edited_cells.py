@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import gaussian_kde
 from small_data import condition, dataset
 
 from semimech import DataError
 from semimech.abundance import edited_cells, guide_counts
-from semimech.abundance.edited_cells import probability_edited
+from semimech.abundance.edited_probability import kernel_density, probability_edited
 from semimech.data.dataset import Cells
 
 EDITING, HOURS, GENES = 0.8, (72.0, 144.0), 20
@@ -93,9 +97,62 @@ def test_a_harvest_of_unedited_cells_alone_is_left_out():
     assert "left out for want of edited cells: G0 at 144 h" in freed.data.notes[0]
 
 
+def test_an_edit_that_leaves_no_edited_cell_at_any_harvest_is_left_out():
+    data, counts, _ = screen(folds=FOLDS | {"G0": (0.0, 0.0)})
+    freed = edited_cells(data, counts, editing=EDITING)
+    assert "G0" not in freed.data.perturbations and {"G1", "G2"} <= set(freed.data.perturbations)
+    assert "left out for want of edited cells: G0 at 72 h, G0 at 144 h" in freed.data.notes[0]
+    rows = freed.shares.query("edit == 'G0'")
+    assert rows["expected"].to_numpy() == pytest.approx(1.0, abs=1e-3) and not rows["kept"].any()
+
+
+def test_few_cells_of_an_edit_that_nothing_selects_against_stay():
+    data, counts, _ = screen(start=1, folds={"G1": (1.0, 1.0)})
+    of_edit = np.flatnonzero(~data.is_control)
+    one_each = np.concatenate(
+        [data.cells.of(np.flatnonzero(data.is_control)), *(data.cells.of(np.array([r]))[:1] for r in of_edit)]
+    )
+    cells = replace(
+        data.cells,
+        values=data.cells.values[one_each],
+        condition=data.cells.condition[one_each],
+        batch=data.cells.batch[one_each],
+    )
+    freed = edited_cells(replace(data, cells=cells), counts, editing=EDITING)
+    assert freed.data.conditions == data.conditions and (freed.shares["cells"] == 1).all()
+
+
+def test_what_the_counts_do_not_tell_is_named():
+    data, counts, _ = screen()
+    other = {condition("G1", 144.0): condition("G1", 300.0), condition("G2", 72.0): condition("G0+G1", 72.0)}
+    more = replace(data, conditions=tuple(other.get(c, c) for c in data.conditions))
+    freed = edited_cells(more, counts, editing=EDITING)
+    assert freed.data.notes[1:] == (
+        "no guides were counted of G0+G1: their cells are as labelled, edited or not.",
+        "harvests after the last count of guides are taken as if it had been then: G1 at 300 h.",
+    )
+
+
+def test_of_many_unedited_cells_some_tell_as_much(monkeypatch, found):
+    monkeypatch.setattr(importlib.import_module("semimech.abundance.edited_cells"), "MOST_CONTROLS", 200)
+    data, counts, _ = screen()
+    some = edited_cells(data, counts, editing=EDITING, seed=1)
+    assert some.shares["found"].to_numpy() == pytest.approx(found[0].shares["found"].to_numpy(), abs=0.05, nan_ok=True)
+    assert some.data.fingerprint != edited_cells(data, counts, editing=EDITING, seed=2).data.fingerprint
+
+
+@pytest.mark.parametrize("n", [50, 1000])
+def test_a_density_from_bins_is_that_of_every_kernel(n):
+    rng = np.random.default_rng(2)
+    sample = np.concatenate([rng.standard_normal(n), [9.0]])
+    at = np.linspace(-5.0, 20.0, 200)
+    assert kernel_density(sample, at) == pytest.approx(gaussian_kde(sample)(at), abs=1e-3)
+
+
 def test_noise_that_edited_cells_share_with_their_own_mean_is_no_edit():
     rng = np.random.default_rng(1)
-    _, distance = probability_edited(rng.standard_normal((30, 200)), np.full(30, 0.2), rng.standard_normal((400, 200)))
+    values, controls = rng.standard_normal((30, 200)), rng.standard_normal((400, 200))
+    _, distance = probability_edited(values, np.full(30, 0.2), controls, controls.var(axis=0))
     assert distance < 2.0
 
 

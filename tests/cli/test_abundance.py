@@ -76,6 +76,7 @@ def test_what_a_fit_is_trained_on_are_edited_cells_where_guides_were_counted(hos
     data, plain = source.dataset(), Source(path=host, keys={"environment": "in-vivo"}).dataset()
     assert data.fingerprint != plain.fingerprint and not plain.notes
     assert "edited cells are told from unedited ones for" in data.notes[0]
+    assert data.notes[-1].startswith("scores are of re-weighted targets")
     write_source(source, tmp_path)
     assert read_source(tmp_path) == source
 

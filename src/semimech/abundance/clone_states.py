@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.stats import norm
 
 from semimech._errors import DataError, raise_faults
+from semimech.data.findings import counted
 from semimech.fit import FittedModel
 from semimech.fit.problem import own_genes
 from semimech.model.operator import Protocol, protocol_steps
@@ -54,7 +55,7 @@ class ClonesLater:
 def advance_clones(
     model: FittedModel,
     values: Float[np.ndarray, "cell gene"],
-    clones: Sequence[str],
+    clones: Sequence[str | None] | np.ndarray,
     since: Protocol,
     *,
     before: Protocol = (),
@@ -65,7 +66,7 @@ def advance_clones(
     r"""Predict the mean expression of each clone after a protocol, from its cells before it.
 
     A clone has few cells. Its mean is shrunk to the mean of clones, gene by gene, by the share of its difference that is no noise of cells (empirical Bayes of normal means: with :math:`\tau_g^2` the variance of
-    clones beyond noise and :math:`\sigma_g^2 / n_c` the noise of a mean, :math:`\tau_g^2 / (\tau_g^2 + \sigma_g^2 / n_c)`; Efron and Morris, Journal of the American Statistical Association 70, 311, 1975). The operator of the protocol
+    clones beyond noise and :math:`\sigma_g^2 / n_c` the noise of a mean, :math:`\tau_g^2 / (\tau_g^2 + \sigma_g^2 / n_c)`; Efron and Morris, Journal of the American Statistical Association 70, 311, 1975). Clones of many cells tell :math:`\tau_g^2` and the mean of clones better than those of few, and are weighted by it. The operator of the protocol
     (`FittedModel.operator`) then moves each clone from there. Intervals hold, as independent, what is not known of the start, carried along by draws of it through the members of the ensemble, whose disagreement is thus in
     them, and the error that the law was found to make on unseen edits that move cells as far from unedited ones: a clone starts where no training condition did.
 
@@ -76,7 +77,7 @@ def advance_clones(
     values
         Cells at the earlier harvest, observed scale, batch effects removed.
     clones
-        Clone of each cell.
+        Clone of each cell; cells whose barcode was not read are left out before.
     since
         What was done since, up to the later harvest.
     before
@@ -91,7 +92,7 @@ def advance_clones(
     Raises
     ------
     DataError
-        If the cells, clones or genes do not fit together, fewer than two clones have two cells, or ``level`` or ``n_draws`` are out of range.
+        If the cells, clones or genes do not fit together, cells have no clone, fewer than two clones have two cells, or ``level`` or ``n_draws`` are out of range.
     ExperimentError
         If a protocol cannot be read.
     """
@@ -103,6 +104,11 @@ def advance_clones(
         faults.append("values of expression must be numbers")
     if len(labels) != len(values):
         faults.append(f"{len(labels)} clones for {len(values)} cells; give one of each")
+    missing = pd.isna(labels) | (labels == "")
+    if missing.any():
+        faults.append(
+            f"{counted(int(missing.sum()), 'cell')} without a clone: leave out cells whose barcode was not read"
+        )
     names, code = np.unique(labels.astype(str), return_inverse=True)
     size = np.bincount(code).astype(float)
     if (size >= MIN_CELLS).sum() < 2:
@@ -114,7 +120,7 @@ def advance_clones(
     raise_faults(DataError, "clones", faults)
     first = model.operator(before)
     operator = model.operator(since).after(first)
-    mean, noise, share = _shrunk(np.asarray(values, float), code, size)
+    mean, noise, share = shrunken_means(np.asarray(values, float), code, size)
     scale = model.scale
 
     def advanced(observed: Float[np.ndarray, "row gene"]) -> Float[np.ndarray, "member row gene"]:
@@ -141,15 +147,46 @@ def advance_clones(
     )
 
 
-def _shrunk(
-    values: Float[np.ndarray, "cell gene"], code: np.ndarray, size: np.ndarray
+def shrunken_means(
+    values: Float[np.ndarray, "cell gene"], code: Int[np.ndarray, " cell"], size: Float[np.ndarray, " clone"]
 ) -> tuple[Float[np.ndarray, "clone gene"], Float[np.ndarray, "clone gene"], Float[np.ndarray, "clone gene"]]:
-    """Means of clones, shrunk to that of all clones, what is not known of them, and the share of each difference that was kept."""
+    r"""Means of clones, shrunk to that of all clones, their standard errors, and the share of each difference that was kept.
+
+    The variance of clones beyond noise is the two-step moment estimate of DerSimonian and Kacker (Contemporary Clinical Trials 28, 105, 2007), which unequal clones do not bias. Standard errors hold that of the mean of clones.
+
+    Parameters
+    ----------
+    values
+        Cells.
+    code
+        Number of each cell's clone.
+    size
+        Cells of each clone.
+    """
     own = np.stack([np.bincount(code, column, minlength=len(size)) for column in values.T], axis=1) / size[:, None]
     within = ((values - own[code]) ** 2).sum(axis=0) / (len(values) - len(size))
     noise = within / size[:, None]
-    centre = np.average(own, axis=0, weights=size)
-    between = ((own - centre) ** 2).sum(axis=0) / (len(size) - 1.0) - noise.mean(axis=0)
-    spread = np.maximum(between, 0.0)
+    spread = _between(own, noise, np.ones_like(own))
+    spread = _between(own, noise, _precision(spread + noise))
+    weight = _precision(spread + noise)
+    centre = np.average(own, axis=0, weights=weight)
     share = np.divide(spread, spread + noise, out=np.zeros_like(noise), where=spread + noise > 0)
-    return centre + share * (own - centre), np.sqrt(share * noise), share
+    of_centre = np.where(spread + noise > 0, (1.0 - share) ** 2 / weight.sum(axis=0), 0.0)
+    return centre + share * (own - centre), np.sqrt(share * noise + of_centre), share
+
+
+def _precision(variance: Float[np.ndarray, "clone gene"]) -> Float[np.ndarray, "clone gene"]:
+    """One over the variance; alike for clones where nothing varies."""
+    return np.divide(1.0, variance, out=np.ones_like(variance), where=variance > 0)
+
+
+def _between(
+    own: Float[np.ndarray, "clone gene"],
+    noise: Float[np.ndarray, "clone gene"],
+    weight: Float[np.ndarray, "clone gene"],
+) -> Float[np.ndarray, " gene"]:
+    """Variance of clones beyond noise: what the weighted squares about the weighted mean are more than noise makes of them."""
+    total, squares = weight.sum(axis=0), (weight**2).sum(axis=0)
+    found = (weight * (own - np.average(own, axis=0, weights=weight)) ** 2).sum(axis=0)
+    of_noise = (weight * noise).sum(axis=0) - (weight**2 * noise).sum(axis=0) / total
+    return np.maximum(found - of_noise, 0.0) / (total - squares / total)

@@ -9,20 +9,20 @@ from typing import cast
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import gaussian_kde, norm
 
 from semimech._errors import DataError, raise_faults
 from semimech.abundance.counts import REFERENCE, SAMPLE, GuideCounts
+from semimech.abundance.edited_probability import MIN_CELLS, probability_edited
 from semimech.data import Dataset
 from semimech.data.dataset import Cells
+from semimech.data.findings import listed
 from semimech.experiment import Condition
 
 MIN_DISTANCE = 2.0
 """Least distance of edited cells from unedited ones, in standard deviations of unedited cells, from which cells are told apart."""
-MIN_CELLS = 10
-"""Cells of an edit over all harvests, and unedited ones, from which they are told apart."""
-_MOST_SHARE, _ROUNDS, _CLOSE = 0.95, 50, 1e-3
-_LEAST_SPREAD = 0.7
+MOST_CONTROLS = 4000
+"""Unedited cells whose law is taken; of more, as many are drawn."""
+_MOST_SHARE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +33,20 @@ class EditedCells:
     ----------
     data
         Means of conditions weighted by the probability that a cell is edited, their standard errors widened to the cells that leaves; of the single cells those more likely edited than not.
-        Conditions in which fewer than ``min_cells`` are expected to be edited are left out.
+        Conditions in which fewer than ``min_cells`` are expected to be edited are left out, and where the cells do not tell, those of which the counts alone say that (most cells, and all but
+        ``min_cells`` or 95 % of them, are not edited). Notes name them, edits that were not counted, as combinations are not, and harvests after the last count.
     shares
         One row per condition of an edit that was counted: ``edit``, ``medium``, ``hours``, ``cells``, ``abundance`` (natural logarithm, over unedited cells, by counts), ``expected`` share of cells that are not
-        edited (by counts alone), ``found`` share (by counts and cells), ``distance`` of its edited cells, ``kept``.
+        edited (by counts alone), ``found`` share (by counts and cells; NaN where cells are not told apart), ``distance`` of its edited cells, ``kept``.
     """
 
     data: Dataset
     shares: pd.DataFrame
 
 
-def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, min_cells: float = 2.0) -> EditedCells:
+def edited_cells(
+    data: Dataset, counts: GuideCounts, *, editing: float = 0.8, min_cells: float = 2.0, seed: int = 0
+) -> EditedCells:
     r"""Weigh harvested cells by the probability that their guide worked.
 
     Of the cells that were given a guide of an edit a share :math:`1 - e` is not edited, grows as unedited cells do, and is therefore a share
@@ -53,7 +56,8 @@ def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, mi
     of those harvested, where :math:`A(t)` is the abundance of the edit over that of unedited cells, each over what it was before, which the counts of guides tell. Edits that
     are selected against thus become, to their last cell, unedited ones. Cells of all harvests of an edit, less matched unedited cells, are scored along the difference of means over variances, each cell along a
     difference that it has no part in, shrunk to what stands out from its noise. The score of unedited cells has the law of controls, by a kernel, that of edited ones is normal; with the prior :math:`s(t)` the
-    posterior is found by expectation maximisation. Where edited cells stand nearer than `MIN_DISTANCE` nothing is changed: there, unedited cells dilute little.
+    posterior is found by expectation maximisation. Where edited cells stand nearer than `MIN_DISTANCE` means are not changed: there, unedited cells dilute little, or there is next to nothing else, which the counts tell. After the last count
+    its abundance stands.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, mi
         :math:`e`, share of the cells with a guide that it edits, as sequencing of the edited sites or the guides' design tells.
     min_cells
         Edited cells that a condition must be expected to hold.
+    seed
+        Decides which unedited cells are taken, of more than `MOST_CONTROLS`.
 
     Raises
     ------
@@ -88,7 +94,10 @@ def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, mi
     cells = cast(Cells, data.cells)
     matched = np.stack([data.matched_control(c) for c in data.conditions])
     unedited = cells.of(np.flatnonzero(data.is_control))
+    if len(unedited) > MOST_CONTROLS:
+        unedited = np.sort(np.random.default_rng(seed).choice(unedited, MOST_CONTROLS, replace=False))
     controls = cells.take(unedited) - data.mean[cells.condition[unedited]]
+    variance = controls.var(axis=0)
     mean, error, halves = data.mean.copy(), data.standard_error.copy(), data.halves
     number, keep = data.n_cells.copy(), np.ones(len(data.conditions), bool)
     halves = None if halves is None else halves.copy()
@@ -99,23 +108,26 @@ def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, mi
         if len(conditions[0].edits) != 1 or conditions[0].edits[0].gene not in abundance:
             continue
         at = {int(row): _at(abundance[c.edits[0].gene], c) for row, c in zip(rows, conditions, strict=True)}
-        prior = {row: min((1.0 - editing) / np.exp(a), _MOST_SHARE) for row, a in at.items()}
+        share = {row: min(float((1.0 - editing) / np.exp(a)), 1.0) for row, a in at.items()}
         own = cells.of(rows)
         values = cells.take(own) - matched[cells.condition[own]]
-        weight, distance = probability_edited(
-            values, np.array([prior[int(row)] for row in cells.condition[own]]), controls
-        )
-        weight = weight if distance >= MIN_DISTANCE else np.ones(len(own))
+        prior = np.minimum([share[int(row)] for row in cells.condition[own]], _MOST_SHARE)
+        weight, distance = probability_edited(values, prior, controls, variance)
+        is_told = distance >= MIN_DISTANCE
+        weight = weight if is_told else np.ones(len(own))
         is_edited[own] = weight > 0.5
         for row, condition in zip(map(int, rows), conditions, strict=True):
             here = cells.condition[own] == row
             w = weight[here]
-            keep[row] = distance < MIN_DISTANCE or (w.sum() >= min_cells and bool((w > 0.5).any()))
-            found = 1.0 - float(w.mean()) if distance >= MIN_DISTANCE else np.nan
+            if is_told:
+                keep[row] = w.sum() >= min_cells and (w > 0.5).any()
+            else:
+                keep[row] = not _is_unedited(share[row], len(w), min_cells)
+            found = 1.0 - float(w.mean()) if is_told and len(w) else np.nan
             table.append(
-                (name, condition.medium, condition.hours, len(w), at[row], prior[row], found, distance, keep[row])
+                (name, condition.medium, condition.hours, len(w), at[row], share[row], found, distance, keep[row])
             )
-            if distance < MIN_DISTANCE or not keep[row]:
+            if not is_told or not keep[row]:
                 continue
             own_values = values[here] + matched[row]
             left = w.sum() ** 2 / (w**2).sum()
@@ -126,7 +138,7 @@ def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, mi
                 halves[:, row] = _halves(own_values, w)
     columns = ["edit", "medium", "hours", "cells", "abundance", "expected", "found", "distance", "kept"]
     shares = pd.DataFrame(table, columns=columns)
-    told = hashlib.sha256(f"{data.fingerprint} {editing} {min_cells}".encode())
+    told = hashlib.sha256(f"{data.fingerprint} {editing} {min_cells} {seed}".encode())
     told.update(np.ascontiguousarray(counts.counts).tobytes())
     freed = replace(
         data,
@@ -136,7 +148,7 @@ def edited_cells(data: Dataset, counts: GuideCounts, *, editing: float = 0.8, mi
         n_cells=number,
         cells=_only(cells, is_edited),
         fingerprint=told.hexdigest(),
-        notes=(*data.notes, _in_words(shares)),
+        notes=(*data.notes, _in_words(shares), *_untreated(data, abundance)),
     )
     return EditedCells(data=freed.subset(keep), shares=shares)
 
@@ -151,45 +163,29 @@ def _in_words(shares: pd.DataFrame) -> str:
     return said + (f"; left out for want of edited cells: {', '.join(gone)}" if gone else "") + "."
 
 
-def probability_edited(
-    values: Float[np.ndarray, "cell gene"],
-    prior: Float[np.ndarray, " cell"],
-    controls: Float[np.ndarray, "control gene"],
-) -> tuple[Float[np.ndarray, " cell"], float]:
-    """Probability that each cell is edited, and the distance of edited cells from unedited ones, 0 if no difference stands out.
+def _is_unedited(share: float, n_cells: int, min_cells: float) -> bool:
+    """Whether a condition is one of unedited cells by the counts alone; few cells of an edit that nothing selects against are not."""
+    return share > 0.5 and ((1.0 - share) * n_cells < min_cells or share >= _MOST_SHARE)
 
-    Parameters
-    ----------
-    values, controls
-        Cells with guides of one edit, and unedited cells, less the mean of matched unedited cells.
-    prior
-        Probability of each cell to be unedited, before its expression is looked at.
-    """
-    weight, distance = 1.0 - prior, 0.0
-    if len(values) < MIN_CELLS:
-        return weight, distance
-    variance = controls.var(axis=0) + 1e-3 * max(float(controls.var(axis=0).mean()), 1e-12)
-    for _ in range(_ROUNDS):
-        others = np.maximum(weight.sum() - weight, 1.0)[:, None]
-        difference = (weight @ values - weight[:, None] * values) / others
-        noise = variance / others
-        signal = np.maximum((difference**2 - noise).mean(axis=1, keepdims=True), 0.0)
-        if (signal <= 0.0).any():
-            return 1.0 - prior, 0.0
-        direction = signal / (signal + noise) * difference / variance
-        shared = direction.mean(axis=0)
-        zero = controls @ shared
-        # Each cell's own direction, brought to one length, so that scores compare.
-        score = (values * direction).sum(axis=1) * np.linalg.norm(shared) / np.linalg.norm(direction, axis=1)
-        score, zero = (score - zero.mean()) / zero.std(), (zero - zero.mean()) / zero.std()
-        centre = float(np.average(score, weights=weight))
-        spread = max(float(np.sqrt(np.average((score - centre) ** 2, weights=weight))), _LEAST_SPREAD)
-        unedited = np.log(gaussian_kde(zero)(score) + 1e-12) + np.log(prior)
-        edited = norm.logpdf(score, centre, spread) + np.log1p(-prior)
-        before, weight, distance = weight, 1.0 / (1.0 + np.exp(np.clip(unedited - edited, -500, 500))), centre
-        if weight.sum() < 1e-6 or np.abs(weight - before).max() < _CLOSE:
-            break
-    return weight, distance
+
+def _untreated(data: Dataset, abundance: dict[str, pd.Series]) -> list[str]:
+    """What the counts do not tell, in sentences: edits that were not counted, and harvests after the last count."""
+    edits: dict[str, None] = {}
+    late: dict[str, None] = {}
+    for name, condition in zip(data.perturbations, data.conditions, strict=True):
+        if not condition.edits:
+            continue
+        course = abundance.get(condition.edits[0].gene) if len(condition.edits) == 1 else None
+        if course is None:
+            edits[name] = None
+        elif condition.hours > course.index.max():
+            late[f"{name} at {condition.hours:g} h"] = None
+    said = []
+    if edits:
+        said.append(f"no guides were counted of {listed(edits)}: their cells are as labelled, edited or not.")
+    if late:
+        said.append(f"harvests after the last count of guides are taken as if it had been then: {listed(late)}.")
+    return said
 
 
 def _abundances(counts: GuideCounts) -> dict[str, pd.Series]:

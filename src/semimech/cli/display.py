@@ -79,12 +79,18 @@ class Display:
         dataset = source.dataset(self.reading, executor=executor, checkpoint=checkpoint)
         if "reading" in self._tasks:
             self._progress.remove_task(self._tasks.pop("reading"))
+        self.notes(dataset)
         if dataset.cells is None:
             self.say(
                 f"{dataset.name} is larger than memory should hold and was streamed: no single cells are kept, so that scores of populations, "
                 'baselines of optimal transport and likelihood = "counts" are left out'
             )
         return dataset
+
+    def notes(self, dataset: Dataset) -> None:
+        """Print what is to be known of a data set."""
+        for note in dataset.notes:
+            self.say(note)
 
     def cells(self, done: int, total: int) -> None:
         """Move the bar of cells written."""

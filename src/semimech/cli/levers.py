@@ -55,6 +55,7 @@ def levers(
             f"{dataset.name}: too few conditions to hold any out; levers need two edits, or edits at two times"
         )
     with Display() as display:
+        display.notes(dataset)
         found = levers(
             dataset,
             splits[0],

@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ from semimech._files import replacing
 from semimech.abundance import GuideCounts, edited_cells, read_guide_counts
 from semimech.data import Dataset, Examination, Keys, examine, read
 from semimech.model import Kinship, PriorNetwork, merge_regulons, read_complexes, read_embedding, read_regulon
+
+SCORES_ARE_OF_WEIGHTED = (
+    "scores are of re-weighted targets: cells were weighed before conditions were held out, all harvests of an edit together, so that scores at held-out "
+    "times of edits may be too good; those of held-out edits share nothing but unedited cells."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +71,14 @@ class Source:
     ) -> Dataset:
         """Read the data set; if it is so large that it is streamed, as `semimech.read` says of these arguments.
 
-        With counts of guides, conditions are those of cells that are edited.
+        With counts of guides, conditions are those of cells that are edited, weighed before any is held out, which its notes say.
         """
         counts = self.guide_counts()
         data = read(self.path, **self.keys, progress=progress, executor=executor, checkpoint=checkpoint)
-        return data if counts is None else edited_cells(data, counts, editing=self.editing).data
+        if counts is None:
+            return data
+        edited = edited_cells(data, counts, editing=self.editing).data
+        return replace(edited, notes=(*edited.notes, SCORES_ARE_OF_WEIGHTED))
 
     def guide_counts(self) -> GuideCounts | None:
         """Read the counts of guides, if there are any.
