@@ -100,3 +100,12 @@ def test_all_inconsistencies_are_listed():
     same = condition("A", 24, medium="M")
     with pytest.raises(DataError, match="3 faults"):
         dataset([same, same], np.full((2, 2), np.nan))
+
+
+def test_an_unknown_squared_error_is_the_median_of_the_genes_others_for_as_many_cells():
+    error = np.array([[1.0, np.nan, 2.0], [3.0, np.nan, np.nan], [np.nan, np.nan, np.nan]])
+    data = dataset([condition(name, 24) for name in ("control", "A", "B")], np.zeros((3, 3)), standard_error=error)
+    data = replace(data, n_cells=np.array([4, 2, 1]))
+    # of one cell: 4 and 18 for the first gene, none for the second, 16 for the third; 16 of all
+    np.testing.assert_allclose(data.known_variance, [[1.0, 4.0, 4.0], [9.0, 8.0, 8.0], [11.0, 16.0, 16.0]])
+    np.testing.assert_array_equal(replace(data, standard_error=np.full((3, 3), np.nan)).known_variance, 0.0)

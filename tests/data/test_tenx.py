@@ -67,7 +67,7 @@ def files(tmp_path, data):
 
 
 def assert_same(found, wanted):
-    for name in ("conditions", "genes", "system", "name", "fingerprint", "var_names"):
+    for name in ("conditions", "genes", "system", "name", "fingerprint", "var_names", "notes"):
         assert getattr(found, name) == getattr(wanted, name), name
     for name in ("mean", "standard_error", "halves", "n_cells"):
         np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-9, atol=1e-10, err_msg=name)
@@ -139,6 +139,52 @@ def test_all_that_is_wrong_with_the_table_of_cells_is_told_at_once(files, tmp_pa
     with pytest.raises(DataError, match="more than once: .*CELL") as raised:
         read(tenx, streamed=True)
     assert "1 barcode that screen.h5 does not have: ELSE-1" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"", "not a readable table"),
+        ("barcode\tperturbation\nCELL0-1\tsiège\n".encode("latin-1"), "not a readable table"),
+        (b"barcode\tperturbation\n", "names no cell"),
+    ],
+)
+def test_a_table_of_cells_that_cannot_be_read_is_named_with_what_it_should_be(files, tmp_path, written, told):
+    tenx, _ = files
+    (tmp_path / "screen.cells.tsv").write_bytes(written)
+    with pytest.raises(
+        DataError, match=rf"screen\.cells\.tsv: .*{told}.*UTF-8 text with a header, a column of barcodes"
+    ):
+        read(tenx, streamed=True)
+
+
+@pytest.mark.parametrize("label", ["None", "NA"])
+def test_controls_may_be_called_what_other_tables_leave_out(files, tmp_path, label):
+    tenx, whole = files
+    table = pd.read_csv(tmp_path / "screen.cells.tsv", sep="\t", index_col=0)
+    table.replace({"perturbation": {"control": label}}).to_csv(tmp_path / "screen.cells.tsv", sep="\t")
+    found, wanted = read(tenx, streamed=True, control=label), read(whole, streamed=False)
+    np.testing.assert_array_equal(found.n_cells, wanted.n_cells)
+    assert found.conditions == wanted.conditions
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_genes_that_share_a_symbol_are_numbered_and_the_data_set_says_so(files, streamed):
+    if not streamed:
+        pytest.importorskip("scanpy", reason="needs semimech[tenx]")
+    tenx, whole = files
+    with h5py.File(tenx, "a") as file:
+        kinds, names = file["matrix/features/feature_type"][:], file["matrix/features/name"][:]
+        genes = np.flatnonzero(kinds == b"Gene Expression")
+        names[genes[-1]] = names[genes[-2]]
+        del file["matrix/features/name"]
+        file["matrix/features/name"] = names
+    found, wanted = read(tenx, streamed=streamed), read(whole, streamed=False)
+    shared = wanted.genes[-2]
+    assert found.genes == (*wanted.genes[:-1], f"{shared}-1")
+    np.testing.assert_allclose(found.mean, wanted.mean, rtol=1e-9, atol=1e-10)
+    (note,) = found.notes
+    assert note.startswith("1 symbol of more than one gene") and note.endswith(shared)
 
 
 def test_a_10x_file_without_a_table_of_cells_says_what_to_put_beside_it(files, tmp_path):

@@ -324,3 +324,13 @@ def test_residuals_that_are_no_larger_than_their_noise_are_left_out():
     residual = np.vstack([np.zeros(3), 0.2 * RNG.normal(size=(2000, 3))])
     kept = shrunk(dataset(conditions, np.ones((2001, 3)), standard_error=0.2), residual)
     np.testing.assert_array_equal(kept, 0.0)
+
+
+def test_an_unknown_error_keeps_as_much_of_a_residual_as_the_typical_one_of_other_conditions():
+    conditions = [condition(name, 24.0) for name in ("control", "A", "B", "C")]
+    error = np.array([0.1, 0.4, 0.4, np.nan])[:, None] * np.ones(3)
+    residual = np.vstack([np.zeros(3), RNG.normal(size=(3, 3))])
+    told, untold = (
+        dataset(conditions, np.ones((4, 3)), standard_error=each) for each in (np.nan_to_num(error, nan=0.4), error)
+    )
+    np.testing.assert_allclose(shrunk(untold, residual), shrunk(told, residual))

@@ -59,11 +59,22 @@ def test_weights_are_inverse_variances_that_average_one(data):
     np.testing.assert_allclose(weight * variance, (weight * variance)[0, 0])
 
 
-def test_a_missing_standard_error_counts_as_none():
+def test_one_replicate_among_two_is_as_noisy_as_one_of_the_others():
+    mean = np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]])
+    error = np.array([[0.3, 0.2], [0.5, 0.2], [np.nan, np.nan]])
+    names = ("control", "G0", "G1")
+    data = dataset([condition(name, 1) for name in names], mean, standard_error=error)
+    data = replace(data, n_cells=np.array([2, 2, 1]))
+    one_replicate = [np.median([2 * 0.09, 2 * 0.25]), 2 * 0.04]
+    expected = 1 / (np.vstack([error[:2] ** 2, one_replicate]) + np.mean((mean - mean.mean(axis=0)) ** 2))
+    np.testing.assert_allclose(data_weight(data), expected / expected.mean())
+    assert (data_weight(data)[2] < data_weight(data)[:2]).all()
+
+
+def test_without_any_standard_error_all_weights_are_one():
     mean = np.array([[1.0, 2.0], [2.0, 1.0]])
-    error = np.array([[np.nan, 0.0], [0.5, 0.5]])
-    weight = data_weight(dataset([condition("control", 1), condition("G0", 1)], mean, standard_error=error))
-    assert weight[0, 0] == weight[0, 1] > weight[1, 0]
+    weight = data_weight(dataset([condition("control", 1), condition("G0", 1)], mean, standard_error=np.nan))
+    np.testing.assert_allclose(weight, 1.0)
 
 
 def test_no_change_is_the_weighted_error_of_matched_controls_beside_the_edited_genes():

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from fitted_by_hand import by_hand
 from scipy.linalg import expm
@@ -13,7 +14,7 @@ from small_laws import N_GENES, ROSTER, UNIT, harvested, linear, mechanistic, ne
 
 from semimech._errors import DataError
 from semimech.data.scale import log1p_scale
-from semimech.interpret import decompose, explain
+from semimech.interpret import decompose, explain, secant
 from semimech.interpret.explanation import OTHER_PATHS
 from semimech.model import LinearDynamics
 
@@ -87,6 +88,13 @@ def test_the_edited_gene_itself_changes_by_a_path_without_edges():
     explanation = explain(by_hand(wired(AB=0.5)), "edit A crispri 0.8 > wait settled", "A")
     assert contributions(explanation)["A"] == pytest.approx(-0.8 * UNITS["A"], rel=1e-4)
     assert explanation.table["n_edges"].iloc[0] == 0
+
+
+def test_paths_are_the_same_where_memory_holds_one_regulator_at_a_time(monkeypatch):
+    model, protocol = by_hand(wired(AB=0.5, BC=-0.4, AC=0.3, CB=0.2)), "edit A crispri 0.8 > wait 20h"
+    at_once = explain(model, protocol, "C").table
+    monkeypatch.setattr(secant, "_BYTES", 1)
+    pd.testing.assert_frame_equal(explain(model, protocol, "C").table, at_once)
 
 
 @pytest.mark.parametrize("make", [mechanistic, lambda seed: mechanistic(seed, residual=True), neural, linear])

@@ -54,6 +54,8 @@ class Annotation:
         Names of the genes, in the words of the edits.
     findings
         What was noticed on the way, no faults among it.
+    notes
+        What was done to names on the way, in sentences.
     """
 
     conditions: tuple[Condition, ...]
@@ -64,6 +66,7 @@ class Annotation:
     columns: dict[str, str]
     genes: tuple[str, ...]
     findings: tuple[CheckFinding, ...]
+    notes: tuple[str, ...] = ()
 
     def take(self, rows: Int[np.ndarray, " kept"]) -> Annotation:
         """That of only these cells, with the conditions that they have."""

@@ -217,6 +217,21 @@ class Dataset:
         """Means as states, on the linear scale, never negative."""
         return np.maximum(self.scale.to_state(self.mean), 0.0)
 
+    @cached_property
+    def known_variance(self) -> Float[np.ndarray, "condition gene"]:
+        """Squared standard errors; one that is unknown is that of as many cells (or replicates) as the gene typically has it.
+
+        Typical of one cell is the median over conditions of squared error times cells, of a gene without any the median of
+        all genes. Where nothing is known of any, errors are 0.
+        """
+        squared = self.standard_error**2
+        is_known = np.isfinite(squared)
+        if is_known.all() or not is_known.any():
+            return np.where(is_known, squared, 0.0)
+        of_one = np.ma.masked_invalid(squared * self.n_cells[:, None])
+        typical = np.ma.median(of_one, axis=0).filled(np.ma.median(of_one))
+        return np.where(is_known, squared, typical / self.n_cells[:, None])
+
     def control_mean(self) -> Float[np.ndarray, " gene"]:
         """Mean over unedited cells in the maintenance medium, weighted by cells; over all rows without any.
 

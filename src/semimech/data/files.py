@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from semimech._errors import DataError
 from semimech.data.findings import listed
 from semimech.data.schema import FIELDS, plain
-from semimech.data.tenx import GENE, cells_of, table_beside
+from semimech.data.tenx import GENE, cells_of, numbered, table_beside
 from semimech.data.walked import refuse_endless
 
 GUIDE_COUNTS = "guide_counts"
@@ -148,15 +148,21 @@ def _read_tenx(path: Path) -> ad.AnnData:
         raise DataError(f"{path}: reading 10x files needs scanpy: pip install 'semimech[tenx]', or convert it to .h5ad")
     import scanpy as sc
 
-    both = sc.read_10x_mtx(path, gex_only=False) if path.is_dir() else sc.read_10x_h5(path, gex_only=False)
+    folder = path.is_dir()
+    both = sc.read_10x_mtx(path, make_unique=False, gex_only=False) if folder else sc.read_10x_h5(path, gex_only=False)
     kind = both.var.get("feature_types", pd.Series("Gene Expression", index=both.var_names)).astype(str)
     is_guide = kind.map(plain).isin(_GUIDES).to_numpy()
     genes = both[:, (kind == GENE).to_numpy()].copy()
+    genes.var = numbered(genes.var)
     if table_beside(path) is not None:
         cells, obs = cells_of(path, genes.obs_names)
         genes = genes[cells].copy()
         genes.obs = obs
-    return _with_guides(genes, both[:, is_guide]) if is_guide.any() else genes
+    if not is_guide.any():
+        return genes
+    guides = both[:, is_guide].copy()
+    guides.var_names_make_unique()
+    return _with_guides(genes, guides)
 
 
 def _with_guides(adata: ad.AnnData, guides: ad.AnnData) -> ad.AnnData:

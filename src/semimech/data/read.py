@@ -235,6 +235,7 @@ def pool(screen: Screen, *, name: str) -> Dataset:
         name=name,
         fingerprint=_fingerprint(screen),
         var_names=None if screen.var_names == annotation.genes else screen.var_names,
+        notes=annotation.notes,
     )
 
 

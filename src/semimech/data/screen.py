@@ -15,6 +15,7 @@ from semimech.data.guides import Guides, read_guides
 from semimech.data.join import annotate_by_experiment
 from semimech.data.matrix import Measurement, read_matrix
 from semimech.data.schema import Keys, field, recognise
+from semimech.data.tenx import note_of
 from semimech.experiment import Condition
 
 
@@ -125,6 +126,9 @@ def read_annotation(
     if annotation is not None:
         faults += _small_conditions(annotation, keys.min_cells)
         faults += _unknown_start(annotation)
+        notes = note_of(var)
+        told = tuple(passed("gene names", note) for note in notes)
+        annotation = replace(annotation, notes=notes, findings=(*annotation.findings, *told))
     return annotation, faults
 
 

@@ -223,6 +223,7 @@ def _summed(
         control_moments=control_moments(part.counts, part.unit, group=pairs.of_cell[sampled]) if len(sampled) else None,
         name=name,
         fingerprint=fingerprint.of(annotation),
+        notes=annotation.notes,
     )
 
 

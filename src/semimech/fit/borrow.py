@@ -217,7 +217,7 @@ def _lesson(
     if dataset.control_moments is not None:
         profiles[COEXPRESSION] = _spread_over(kin, donors.column, _correlation(dataset.control_moments))
     mean_weight = weight[row].mean(axis=0) if len(row) else np.ones(len(dataset.genes))
-    noise = np.nan_to_num(dataset.standard_error[row] ** 2, nan=0.0) @ mean_weight
+    noise = dataset.known_variance[row] @ mean_weight
     return _Lesson(
         donors=donors,
         kin=kin,

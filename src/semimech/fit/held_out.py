@@ -215,7 +215,7 @@ def shrunk(dataset: Dataset, residual: Means) -> Means:
     edited = np.flatnonzero(~dataset.is_control)
     if not len(edited):
         return residual
-    noise = np.nan_to_num(dataset.standard_error**2, nan=0.0)
+    noise = dataset.known_variance
     base, variance = np.zeros_like(residual), noise.copy()
     for row in edited:
         controls = dataset.control_rows(dataset.conditions[row])

@@ -239,11 +239,11 @@ def own_genes(conditions: Sequence[Condition], genes: Sequence[str]) -> Bool[np.
 def data_weight(dataset: Dataset) -> Float[np.ndarray, "condition gene"]:
     """Weight of each squared error: ``1/(SE² + v)`` with ``v`` the typical squared change, averaging one.
 
-    ``v`` stands for what no model will fit; it keeps a few deeply measured conditions from taking over.
+    ``v`` stands for what no model will fit; it keeps a few deeply measured conditions from taking over. Unknown errors are
+    those of `Dataset.known_variance`.
     """
-    squared = np.nan_to_num(dataset.standard_error**2, nan=0.0)
     typical = np.mean((dataset.mean - dataset.mean.mean(axis=0)) ** 2)
-    weight = 1.0 / (squared + max(float(typical), 1e-12))
+    weight = 1.0 / (dataset.known_variance + max(float(typical), 1e-12))
     return weight / weight.mean()
 
 

@@ -169,6 +169,6 @@ def _words(found: Difference, genes: tuple[str, ...], source: int, path: tuple[i
     column = genes.index(name) if name in genes else None
     first = found.direct[:, :, source, path[0]].mean() * (found.activity_sign[source] or 1)
     if first == 0 and column is not None:
-        first = found.drive[:, :, path[0], column].mean()
-    signs = [first, *(found.drive[:, :, b, a].mean() for a, b in zip(path[:-1], path[1:], strict=True))]
+        first = found.drive[path[0], column]
+    signs = [first, *(found.drive[b, a] for a, b in zip(path[:-1], path[1:], strict=True))]
     return name + "".join(f" {'→' if sign >= 0 else '⊣'} {genes[gene]}" for sign, gene in zip(signs, path, strict=True))

@@ -53,8 +53,7 @@ def path_contributions(
         By source and genes passed, without the edited gene: the contribution by each law.
     """
     direct = np.einsum("mgts,mscg->mcgt", found.respond, found.direct)
-    size = np.abs(found.drive).mean(axis=(0, 1))
-    n_genes = len(size)
+    size, n_genes = found.size, len(found.size)
     reach = np.zeros((max_edges + 1, n_genes))  # size of the ways of up to so many edges from each gene to the last
     reach[:, gene] = 1.0
     for edges in range(1, max_edges + 1):
@@ -103,9 +102,10 @@ def _extended(
     best = np.argsort(-promise, axis=None, kind="stable")[:kept]
     rows, targets = np.unravel_index(best[promise.ravel()[best] > 0], promise.shape)
     longer = []
-    for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
+    edges = found.edges(targets, ends[rows])
+    for number, (row, target) in enumerate(zip(rows.tolist(), targets.tolist(), strict=True)):
         before = frontier[row]
-        driven = found.drive[:, :, target, ends[row]] * before.series
+        driven = edges[..., number] * before.series
         series = np.einsum("mts,ms->mt", found.respond[:, target], driven)
         longer.append(_Partial(source=before.source, genes=(*before.genes, target), series=series))
     return longer

@@ -10,19 +10,22 @@ With the target of production :math:`F(z, c)`, for which :math:`\dot z = \delta(
 theorem of calculus :math:`A\,\Delta z` is the whole of the rest, however curved the law; for small changes :math:`A` is the Jacobian. Between
 edits and media :math:`b` is shared out along the straight line from :math:`c^0` to :math:`c^1` (Aumann & Shapley 1974; integrated
 gradients of Sundararajan et al. 2017, arXiv:1703.01365). A Neural ODE has no decay: there :math:`\Delta z` is left out on the right.
+
+:math:`A` of all laws and times is never held at once: some columns at a time are Jacobian-vector products, and of those only means, and the
+edges that are asked for, are kept.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from semimech.experiment import Condition, Context, effective_history
 from semimech.model import (
@@ -43,6 +46,8 @@ _POINTS = 40
 _LEAST_POINTS = 5
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 _SETTLING_TIMES = 20.0
+_BYTES = 1 << 27
+"""Memory for some columns of :math:`A`, of all laws at all times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +60,10 @@ class Difference:
         What was done: edited genes, ``"medium …"`` and ``"any edit"``.
     activity_sign
         Sign of the change of activity of the gene that a source edits, 0 where its activity stays.
-    drive
-        :math:`A`, row target, column regulator.
+    size, drive
+        Means over laws and times of the size of :math:`A` and of :math:`A`; row target, column regulator.
+    edges
+        :math:`A` of pairs of a target and a regulator, by law and time.
     direct
         :math:`b` of each source.
     respond
@@ -69,7 +76,9 @@ class Difference:
 
     sources: tuple[str, ...]
     activity_sign: tuple[int, ...]
-    drive: Float[np.ndarray, "member time gene gene"]
+    size: Float[np.ndarray, "gene gene"]
+    drive: Float[np.ndarray, "gene gene"]
+    edges: Callable[[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]], Float[np.ndarray, "member time pair"]]
     direct: Float[np.ndarray, "member time source gene"]
     respond: Float[np.ndarray, "member gene time time"]
     control: Float[np.ndarray, "member gene"]
@@ -102,17 +111,44 @@ def difference(laws: CellModel, roster: Roster, solver: AbstractSolver, conditio
     if is_settled:
         edited, hours = jax.tree.map(lambda leaf: leaf[-1:], edited), hours[-1:]
     sources, steps = _sources(edited, control, roster)
-    drive, direct = _secants(trained, fixed, states, edited, jax.tree.map(lambda leaf: leaf[0], control), steps)
+    n_genes, reference = states.shape[-1], jax.tree.map(lambda leaf: leaf[0], control)
+    width = min(n_genes, max(1, _BYTES // (states[:, :, 0].size * states.dtype.itemsize)))
+
+    def along(columns: Int[np.ndarray, " column"]) -> tuple[np.ndarray, np.ndarray]:
+        filled = np.pad(columns, (0, width - len(columns)), mode="edge")  # one program, whatever their number
+        drive, direct = map(np.asarray, _secants(trained, fixed, states, edited, reference, steps, jnp.asarray(filled)))
+        return drive[..., : len(columns)], direct
+
+    def edges(targets: Int[np.ndarray, " pair"], columns: Int[np.ndarray, " pair"]) -> np.ndarray:
+        if width == n_genes:  # the one block there is
+            return block[:, :, targets, columns].astype(np.float64)
+        found = np.zeros((*states.shape[:2], len(columns)))
+        for some in _blocks(np.unique(columns), width):
+            pairs = np.flatnonzero(np.isin(columns, some))
+            found[..., pairs] = along(some)[0][:, :, targets[pairs], np.searchsorted(some, columns[pairs])]
+        return found
+
+    size, drive = np.zeros((2, n_genes, n_genes))
+    for some in _blocks(np.arange(n_genes), width):
+        block, direct = along(some)
+        drive[:, some] = block.mean(axis=(0, 1), dtype=np.float64)
+        size[:, some] = np.abs(block).mean(axis=(0, 1), dtype=np.float64)
     ends = np.asarray(states[:, -1], np.float64)
     return Difference(
         sources=tuple(sources),
         activity_sign=tuple(sources.values()),
-        drive=np.asarray(drive, np.float64),
+        size=size,
+        drive=drive,
+        edges=edges,
         direct=np.asarray(direct, np.float64),
         respond=np.ones((*rate.shape, 1, 1)) if is_settled else _filters(rate, decay, np.asarray(hours)),
         control=ends[:, 0],
         edited=ends[:, 1],
     )
+
+
+def _blocks(columns: Int[np.ndarray, " column"], width: int) -> list[Int[np.ndarray, " some"]]:
+    return [columns[first : first + width] for first in range(0, len(columns), width)]
 
 
 def _course(condition: Condition, *, longest: float, settles: bool) -> tuple[tuple[float, ...], list[Context], bool]:
@@ -205,10 +241,12 @@ def _secants(
     edited: ContextArrays,
     control: ContextArrays,
     steps: ContextArrays,
-) -> tuple[Float[Array, "member time gene gene"], Float[Array, "member time source gene"]]:
-    """:math:`A` and :math:`b` by four-point Gauss–Legendre quadrature."""
+    columns: Int[Array, " column"],
+) -> tuple[Float[Array, "member time gene column"], Float[Array, "member time source gene"]]:
+    """Columns of :math:`A`, and :math:`b`, by four-point Gauss–Legendre quadrature."""
     nodes, weights = jnp.asarray((_NODES + 1) / 2, states.dtype), jnp.asarray(_WEIGHTS / 2, states.dtype)
     control = jax.tree.map(jnp.asarray, control)
+    towards = jax.nn.one_hot(columns, states.shape[-1], dtype=states.dtype)
 
     def one(trained: CellModel, states: Array) -> tuple[Array, Array]:
         law = in_full(eqx.combine(trained, fixed).dynamics)
@@ -219,7 +257,8 @@ def _secants(
 
             def between(s: Array) -> tuple[Array, Array]:
                 here = jax.tree.map(lambda c, d: c + s.astype(d.dtype) * d, control, whole)
-                drive = jax.jacfwd(lambda z: _target(law, z, context))(z0 + s * (z1 - z0))
+                _, push = jax.linearize(lambda z: _target(law, z, context), z0 + s * (z1 - z0))
+                drive = jax.vmap(push, out_axes=1)(towards)
                 direct = jax.vmap(lambda d: jax.jvp(lambda c: _target(law, z0, c), (here,), (d,))[1])(step)
                 return drive, direct
 
