@@ -190,7 +190,7 @@ def page(
         "# A policy that learned which edit to make next",
         "",
         f"- {time.strftime('%Y-%m-%d')}; 2 cores shared with other work, one of them used.",
-        f"- Commands: `python -m benchmarks.learned_policy --train`, then `--score {n}`; seeds are worlds, held-out edits, starts and draws. Training has seed 0, the worlds scored here were looked at by nobody before.",
+        f"- Commands: `python -m benchmarks.learned_policy --train`, then `--score {n}`; seeds are worlds, held-out edits, starts and draws. Training has seed 0, the worlds scored here were looked at by nobody before. Trained and scored, and `edges` played, before loops of this script were rewritten with the same arithmetic; not run again since.",
         f"- Worlds in closed form (`learned_policy_worlds.py`): {N_GENES} genes, {N_REGULATORS} of them regulators that can be knocked out, {N_HELD} knockouts held out, {START} made at random first, {ROUNDS} rounds of {BATCH}.",
         f"  The truth saturates, the law that is fitted is linear: Bayesian regression on a table with 20 % false edges, {N_DRAWS} draws for what is taught. Families: "
         + "; ".join(
