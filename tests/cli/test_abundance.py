@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from small_commands import call
 from small_guides import guide_screen
 
+from semimech.abundance import edited_cells, read_guide_counts
+from semimech.data import Split
 from semimech.pipeline.source import Source, read_source, write_source
 
 
@@ -76,9 +79,29 @@ def test_what_a_fit_is_trained_on_are_edited_cells_where_guides_were_counted(hos
     data, plain = source.dataset(), Source(path=host, keys={"environment": "in-vivo"}).dataset()
     assert data.fingerprint != plain.fingerprint and not plain.notes
     assert "edited cells are told from unedited ones for" in data.notes[0]
-    assert data.notes[-1].startswith("scores are of re-weighted targets")
+    assert "trained on cells that were weighed without what is held out" in data.notes[-1]
     write_source(source, tmp_path)
     assert read_source(tmp_path) == source
+
+
+def test_cells_are_weighed_for_training_as_if_what_is_held_out_had_never_been_harvested(host, tmp_path):
+    tables = {"guides": host.with_suffix(".guides.tsv"), "samples": host.with_suffix(".samples.tsv")}
+    keys = {"environment": "in-vivo"}
+    source = Source(path=host, keys=keys, **tables, editing=0.7)
+    data, whole = source.dataset(), Source(path=host, keys=keys).dataset()
+    late = data.hours == data.hours.max()
+    split = Split(name="unseen_time", train=np.flatnonzero(~late), test=np.flatnonzero(late & ~data.is_control))
+    found = source.training(data)(split)
+    kept = set(data.subset(split.train).conditions)
+    never = whole.subset([row for row, condition in enumerate(whole.conditions) if condition in kept])
+    expected = edited_cells(never, read_guide_counts(tables["guides"], tables["samples"]), editing=0.7).data
+    assert found.conditions == expected.conditions
+    np.testing.assert_array_equal(found.mean, expected.mean)
+    shared = [data.conditions.index(condition) for condition in found.conditions]
+    assert not np.allclose(
+        found.mean, data.mean[shared]
+    )  # later harvests had their part in the weights of earlier ones
+    assert Source(path=host, keys=keys).training(whole) is None
 
 
 def test_counts_of_guides_without_a_sample_sheet_are_refused_by_a_fit(host, tmp_path):

@@ -12,6 +12,7 @@ from semimech.assumptions.catalogue import SETTLED
 from semimech.data.dataset import Cells
 from semimech.data.split import Split, available_splits, unseen_edit, unseen_time
 from semimech.evaluate import CEILING, ONE_STEP, ROLL_OUT, Method, baseline_methods, run_benchmark, write_scores
+from semimech.evaluate.reference import earlier_harvests
 from semimech.evaluate.score import COLUMNS
 from semimech.predictor import AbstractPredictor, Prediction
 
@@ -130,6 +131,23 @@ def test_one_step_ahead_knows_an_unseen_edit_from_its_earlier_harvest(result):
     scores = result.scores
     rolled = mean_score(scores, "mean of edits", "unseen_edit_time", "mse")
     assert mean_score(scores, "mean of edits", "unseen_edit_time", "mse", mode=ONE_STEP) < 0.5 * rolled
+
+
+def test_where_training_values_are_found_apart_nothing_else_of_the_data_set_is_gone_on_from(data):
+    def raised(split):
+        train = data.subset(split.train)
+        return replace(train, mean=train.mean + 1.0)
+
+    held = run_benchmark(
+        baseline_methods(), data, available_splits(data, n_folds=3), seed=0, training=raised
+    ).predictions
+    steps = [p for p in held if p.mode == ONE_STEP and p.method == "persistence"]
+    assert {p.split.name for p in steps} == {
+        "unseen_time"
+    }  # edits that were never trained on have no values to go on from
+    for p in steps:
+        before = earlier_harvests(data, p.rows)
+        np.testing.assert_allclose(p.mean, data.mean[before] + 1.0)
 
 
 def test_a_leaking_split_is_refused_before_anything_is_fitted(data):

@@ -16,6 +16,8 @@ from semimech.cli.cluster import read_on
 from semimech.cli.display import Display
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from semimech.data import Dataset, Split
@@ -225,7 +227,8 @@ def run(
     with Display() as display:
         display.say(f"{dataset.name}: {len(dataset.conditions)} conditions, {len(dataset.genes)} genes")
         model = pipeline.fit_model(source, dataset, out, settings, resume=resume, progress=display.fit)
-        _evaluate(dataset, splits, out, settings, network, kinship, neural, display)
+        training = source.training(dataset)
+        _evaluate(dataset, splits, out, settings, network, kinship, neural, display, training)
         if error_budget:
             display.say("error budget")
             pipeline.budget_errors(
@@ -262,6 +265,7 @@ def _evaluate(
     kinship: Kinship | None,
     neural: bool,
     display: Display,
+    training: Callable[[Split], Dataset] | None = None,
 ) -> pd.DataFrame:
     from semimech import pipeline
 
@@ -273,6 +277,7 @@ def _evaluate(
         prior=prior,
         kinship=kinship,
         laws=("semi-mechanistic", "neural") if neural else (settings.law,),
+        training=training,
         say=display.within,
         progress=display.fit,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from semimech._errors import SemimechError
 from semimech.baselines import BASELINES, fit_baseline
@@ -88,6 +89,7 @@ def run_benchmark(
     splits: Sequence[Split],
     *,
     seed: int,
+    training: Callable[[Split], Dataset] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BenchmarkResult:
     """Fit every method on every split and score it.
@@ -106,6 +108,9 @@ def run_benchmark(
         Splits, of one seed.
     seed
         Handed to every fit, and written in the table.
+    training
+        Gives what methods are trained on in a split, where this is not the data set's own rows: measured values that depend on other conditions, as those of
+        `semimech.abundance.edited_cells` do, have to be found again without what is held out. Conditions may be missing from it.
     progress
         Called with a line of text before each fit.
 
@@ -121,8 +126,10 @@ def run_benchmark(
     predictions: list[HeldOut] = []
     fitted: dict[tuple[str, bytes], AbstractPredictor | SemimechError] = {}
     for split in splits:
-        train = dataset.subset(split.train)
+        train = dataset.subset(split.train) if training is None else training(split)
+        observed = dataset.mean if training is None else _known(dataset, train)
         earlier = earlier_harvests(dataset, split.test) if split.name in _TIME_SPLITS else np.full(len(split.test), -1)
+        earlier = np.where(np.isfinite(observed[earlier]).all(axis=1), earlier, -1)
         held: list[HeldOut] = []
         for method in methods:
             key = (method.name, np.sort(split.train).tobytes())
@@ -130,7 +137,7 @@ def run_benchmark(
                 if progress is not None:
                     progress(f"{split.name}, fold {split.fold}: {method.name}")
                 fitted[key] = _fit(method, train, seed)
-            held += _predict(method, fitted[key], dataset, split, earlier)
+            held += _predict(method, fitted[key], dataset, split, earlier, observed)
         scene = measured_scene(dataset, split.test, train=train)
         jury = Jury(dataset=dataset, scene=scene, split=split, stratum=stratum, seed=seed)
         tables.append(score_split(jury, held))
@@ -147,8 +154,20 @@ def _fit(method: Method, train: Dataset, seed: int) -> AbstractPredictor | Semim
         return error
 
 
+def _known(dataset: Dataset, train: Dataset) -> Float[np.ndarray, "condition gene"]:
+    """What training data say of each condition of the data set; NaN of those that they lack."""
+    row = {condition: number for number, condition in enumerate(train.conditions)}
+    missing = np.full(len(dataset.genes), np.nan)
+    return np.stack([train.mean[row[c]] if c in row else missing for c in dataset.conditions])
+
+
 def _predict(
-    method: Method, predictor: AbstractPredictor | SemimechError, dataset: Dataset, split: Split, earlier: np.ndarray
+    method: Method,
+    predictor: AbstractPredictor | SemimechError,
+    dataset: Dataset,
+    split: Split,
+    earlier: np.ndarray,
+    observed: np.ndarray,
 ) -> list[HeldOut]:
     """A method's roll-out, and its one step ahead where that is asked and it can."""
     conditions = [dataset.conditions[row] for row in split.test]
@@ -160,12 +179,17 @@ def _predict(
         _held_out(method, ROLL_OUT, split, split.test, *_one_by_one(predictor.predict_conditions, conditions, n_genes))
     ]
     if (earlier >= 0).any() and isinstance(predictor, AbstractDynamicPredictor):
-        held.append(_one_step(method, predictor, dataset, split, earlier))
+        held.append(_one_step(method, predictor, dataset, split, earlier, observed))
     return held
 
 
 def _one_step(
-    method: Method, predictor: AbstractDynamicPredictor, dataset: Dataset, split: Split, earlier: np.ndarray
+    method: Method,
+    predictor: AbstractDynamicPredictor,
+    dataset: Dataset,
+    split: Split,
+    earlier: np.ndarray,
+    observed: np.ndarray,
 ) -> HeldOut:
     rows = split.test[earlier >= 0]
     earlier = earlier[earlier >= 0]
@@ -174,7 +198,7 @@ def _one_step(
     def step(after: Sequence[Condition]) -> Prediction:
         starts = [before[condition] for condition in after]
         return Prediction.without_interval(
-            predictor.advance(dataset.mean[starts], [dataset.conditions[start] for start in starts], after)
+            predictor.advance(observed[starts], [dataset.conditions[start] for start in starts], after)
         )
 
     return _held_out(method, ONE_STEP, split, rows, *_one_by_one(step, list(before), len(dataset.genes)))

@@ -51,6 +51,7 @@ def evaluate_model(
     prior: PriorNetwork | None,
     kinship: Kinship | None,
     laws: Sequence[Law],
+    training: Callable[[Split], Dataset] | None = None,
     say: Callable[[str], None] | None,
     progress: Progress | None,
 ) -> pd.DataFrame:
@@ -74,6 +75,8 @@ def evaluate_model(
         Tables of genes that act alike.
     laws
         Laws of the models, the main one first.
+    training
+        As for `semimech.evaluate.run_benchmark`.
     say, progress
         Called with a line of text before each fit, and with label, steps done and steps in all as it goes on.
 
@@ -96,7 +99,10 @@ def evaluate_model(
         return Method(name=NAMES[law], fit=fit_law)
 
     methods = [*(method(law) for law in laws), *baseline_methods()]
-    results = [run_benchmark(methods, dataset, held, seed=seed, progress=say) for seed, held in splits.items()]
+    results = [
+        run_benchmark(methods, dataset, held, seed=seed, training=training, progress=say)
+        for seed, held in splits.items()
+    ]
     scores = pd.concat([result.scores for result in results], ignore_index=True)
     names = [NAMES[law] for law in laws]
     comparisons = compare_models(scores, names, seed=config.seed)

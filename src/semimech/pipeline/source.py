@@ -15,12 +15,12 @@ import tomli_w
 from semimech._errors import ConfigError, DataError, raise_faults
 from semimech._files import replacing
 from semimech.abundance import GuideCounts, edited_cells, read_guide_counts
-from semimech.data import Dataset, Examination, Keys, examine, read
+from semimech.data import Dataset, Examination, Keys, Split, examine, read
 from semimech.model import Kinship, PriorNetwork, merge_regulons, read_complexes, read_embedding, read_regulon
 
-SCORES_ARE_OF_WEIGHTED = (
-    "scores are of re-weighted targets: cells were weighed before conditions were held out, all harvests of an edit together, so that scores at held-out "
-    "times of edits may be too good; those of held-out edits share nothing but unedited cells."
+ARE_WEIGHED = (
+    "measured values of an edit are means of cells weighed by all of its harvests; scores of `run` are against these, of models trained on cells that were weighed without what "
+    "is held out."
 )
 
 
@@ -71,14 +71,31 @@ class Source:
     ) -> Dataset:
         """Read the data set; if it is so large that it is streamed, as `semimech.read` says of these arguments.
 
-        With counts of guides, conditions are those of cells that are edited, weighed before any is held out, which its notes say.
+        With counts of guides, conditions are those of cells that are edited; see `training`.
         """
         counts = self.guide_counts()
         data = read(self.path, **self.keys, progress=progress, executor=executor, checkpoint=checkpoint)
         if counts is None:
             return data
         edited = edited_cells(data, counts, editing=self.editing).data
-        return replace(edited, notes=(*edited.notes, SCORES_ARE_OF_WEIGHTED))
+        return replace(edited, notes=(*edited.notes, ARE_WEIGHED))
+
+    def training(self, dataset: Dataset) -> Callable[[Split], Dataset] | None:
+        """What to train on in a split of `dataset`, with counts of guides: cells are weighed without those that it holds out; else nothing, for the rows of the split.
+
+        Reads the data file again.
+        """
+        counts = self.guide_counts()
+        if counts is None:
+            return None
+        data = read(self.path, **self.keys)
+
+        def trained_on(split: Split) -> Dataset:
+            kept = {dataset.conditions[row] for row in split.train}
+            rows = [row for row, condition in enumerate(data.conditions) if condition in kept]
+            return edited_cells(data.subset(rows), counts, editing=self.editing).data
+
+        return trained_on
 
     def guide_counts(self) -> GuideCounts | None:
         """Read the counts of guides, if there are any.
