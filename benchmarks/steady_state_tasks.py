@@ -145,7 +145,7 @@ def dream4(root: Path, size: int, network: int, seed: int, settings: Mapping[str
     is_settled = np.isinf(dataset.hours)
     mean = dataset.mean.copy()
     mean[dataset.is_stationary_control] = robust_wild_type(dataset.subset(is_settled & ~is_held), case.unedited)
-    conditions = tuple(_without_transcription(c) for c in dataset.conditions)
+    conditions = tuple(without_transcription(c) for c in dataset.conditions)
     chosen = [
         *arms(NEURAL, BULK),
         *arms(MECHANISTIC, (*BULK, "default")),
@@ -213,7 +213,7 @@ def _renge(root: Path) -> Dataset:
     return sets.read_renge(root)
 
 
-def _without_transcription(condition: Condition) -> Condition:
+def without_transcription(condition: Condition) -> Condition:
     """A DREAM4 knock-out as what it is: transcription set to zero."""
     periods = []
     for period in condition.history:

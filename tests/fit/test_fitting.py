@@ -105,6 +105,13 @@ def test_a_fit_goes_on_from_its_own_checkpoint_and_clears_what_a_killed_process_
     assert not list(tmp_path.glob(".*"))
 
 
+def test_with_a_prior_network_a_weaker_penalty_is_validated_too_and_the_record_has_the_settings_asked_for(data):
+    config = replace(QUICK, sparsities=(0.03, 0.3), n_steps=10, validation_steps=5)
+    model = fit(data, config, prior=PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G1"]})))
+    assert model.record.config == config
+    assert set(model.record.selection["sparsity"].round(4)) == {0.01, 0.03, 0.3}
+
+
 def test_a_checkpoint_of_another_fit_is_refused(data, world, tmp_path):
     fit(data, QUICK, targets=("Y",), checkpoint=tmp_path)
     prior = PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G1"]}))

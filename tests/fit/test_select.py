@@ -23,6 +23,7 @@ from semimech.fit.candidates import (
     steady_state_candidates,
     steady_state_neighbours,
     table_candidates,
+    with_wiring,
 )
 from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
@@ -230,3 +231,13 @@ def test_what_cannot_be_told_from_the_best_is_averaged_with_it():
     other = outcome(0.1, [0.5, 0.7, 0.9], strength="point")  # another program
     assert _as_good([worse, best, near, other, tied]) == [best, tied, near]
     assert _as_good([worse]) == [worse]
+
+
+def test_where_wiring_is_known_runs_go_further_and_a_weaker_penalty_is_tried_of_several():
+    config = FitConfig(learning_rate=0.02, sparsities=(0.3, 0.03))
+    searched = with_wiring(config)
+    assert searched.learning_rate == 0.04
+    assert searched.sparsities == pytest.approx((0.01, 0.3, 0.03))
+    assert with_wiring(replace(config, sparsities=(0.3,))).sparsities == (0.3,)  # one was asked for
+    assert with_wiring(replace(config, sparsities=(0.0, 0.3))).sparsities == pytest.approx((0.1, 0.0, 0.3))
+    assert with_wiring(replace(config, law="neural")) == replace(config, law="neural")
