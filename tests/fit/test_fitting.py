@@ -105,10 +105,10 @@ def test_a_fit_goes_on_from_its_own_checkpoint_and_clears_what_a_killed_process_
     assert not list(tmp_path.glob(".*"))
 
 
-def test_with_a_prior_network_a_weaker_penalty_is_validated_too_and_the_record_has_the_settings_asked_for(data):
-    config = replace(QUICK, sparsities=(0.03, 0.3), n_steps=10, validation_steps=5)
-    model = fit(data, config, prior=PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G1"]})))
-    assert model.record.config == config
+def test_behind_a_mask_a_weaker_penalty_is_validated_too_and_the_record_has_the_settings_asked_for(data):
+    config = replace(QUICK, sparsities=(0.03, 0.3), n_steps=9, validation_steps=6)
+    model = fit(data, config, prior=PriorNetwork(edges=pd.DataFrame({"source": ["G0"], "target": ["G1"]}), use="mask"))
+    assert model.record.config == config and model.record.history["step"].max() + 1 == 12
     assert set(model.record.selection["sparsity"].round(4)) == {0.01, 0.03, 0.3}
 
 

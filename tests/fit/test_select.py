@@ -23,7 +23,7 @@ from semimech.fit.candidates import (
     steady_state_candidates,
     steady_state_neighbours,
     table_candidates,
-    with_wiring,
+    with_mask,
 )
 from semimech.fit.pooling import Nested
 from semimech.fit.problem import make_problem, make_roster
@@ -233,11 +233,11 @@ def test_what_cannot_be_told_from_the_best_is_averaged_with_it():
     assert _as_good([worse]) == [worse]
 
 
-def test_where_wiring_is_known_runs_go_further_and_a_weaker_penalty_is_tried_of_several():
-    config = FitConfig(learning_rate=0.02, sparsities=(0.3, 0.03))
-    searched = with_wiring(config)
-    assert searched.learning_rate == 0.04
+def test_behind_a_mask_runs_go_further_and_a_weaker_penalty_is_tried_of_several():
+    config = FitConfig(n_steps=60, validation_steps=30, learning_rate=0.02, sparsities=(0.3, 0.03))
+    searched = with_mask(config)
+    assert (searched.n_steps, searched.validation_steps, searched.learning_rate) == (80, 40, 0.04)
     assert searched.sparsities == pytest.approx((0.01, 0.3, 0.03))
-    assert with_wiring(replace(config, sparsities=(0.3,))).sparsities == (0.3,)  # one was asked for
-    assert with_wiring(replace(config, sparsities=(0.0, 0.3))).sparsities == pytest.approx((0.1, 0.0, 0.3))
-    assert with_wiring(replace(config, law="neural")) == replace(config, law="neural")
+    assert with_mask(replace(config, sparsities=(0.3,))).sparsities == (0.3,)  # one was asked for
+    assert with_mask(replace(config, sparsities=(0.0, 0.3))).sparsities == pytest.approx((0.1, 0.0, 0.3))
+    assert with_mask(replace(config, law="neural")) == replace(config, law="neural")

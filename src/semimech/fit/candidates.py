@@ -16,7 +16,7 @@ from semimech.fit.problem import AppliedStrength, Problem, check_strength
 MOST_GENES = 1500
 """With more genes the covariance that a law implies costs too much to be tried unasked: it grows with their cube."""
 _CREDIT, _CREDIT_WIRED = 2.0, 8.0
-_PACE_WIRED, _PENALTY_WIRED = 2.0, 1.0 / 3.0
+_FURTHER, _PACE_WIRED, _PENALTY_WIRED = 4.0 / 3.0, 2.0, 1.0 / 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +47,19 @@ class Candidate:
     tables: tuple[float, ...] = ()
 
 
-def with_wiring(config: FitConfig) -> FitConfig:
-    """Settings as they are searched where wiring is known: known edges are few and bear larger weights, so a run goes further, and less of a penalty is tried too."""
+def with_mask(config: FitConfig) -> FitConfig:
+    """Settings as they are searched where a prior network is a mask: its edges are few and bear larger weights, so runs go further, and less of a penalty is tried too."""
     if config.law == "neural":
         return config
     smallest = min((s for s in config.sparsities if s > 0), default=0.0)
-    further = (smallest * _PENALTY_WIRED,) if len(config.sparsities) > 1 and smallest else ()
-    pace = _PACE_WIRED * config.learning_rate
-    return replace(config, learning_rate=pace, sparsities=(*further, *config.sparsities))
+    weaker = (smallest * _PENALTY_WIRED,) if len(config.sparsities) > 1 and smallest else ()
+    return replace(
+        config,
+        n_steps=round(_FURTHER * config.n_steps),
+        validation_steps=round(_FURTHER * config.validation_steps),
+        learning_rate=_PACE_WIRED * config.learning_rate,
+        sparsities=(*weaker, *config.sparsities),
+    )
 
 
 def run_weights(

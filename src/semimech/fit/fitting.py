@@ -21,7 +21,7 @@ from semimech.assumptions.diagnostics import Finding, audit_training, violation_
 from semimech.data import Dataset
 from semimech.data.edited_moments import moments_with_edited_cells
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
-from semimech.fit.candidates import run_weights, steady_state_strength, with_wiring
+from semimech.fit.candidates import run_weights, steady_state_strength, with_mask
 from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
@@ -93,7 +93,7 @@ def fit(
         other genes or another law.
     """
     config = FitConfig() if config is None else config
-    searched = config if prior is None else with_wiring(config)
+    searched = with_mask(config) if prior is not None and prior.use == "mask" else config
     searched = searched if warm is None else narrowed(searched, warm.record.chosen)
     check_devices(config.devices)
     if len(dataset.conditions) < 2:
