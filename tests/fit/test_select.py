@@ -233,11 +233,18 @@ def test_what_cannot_be_told_from_the_best_is_averaged_with_it():
     assert _as_good([worse]) == [worse]
 
 
-def test_behind_a_mask_runs_go_further_and_a_weaker_penalty_is_tried_of_several():
+def test_behind_a_sparse_mask_runs_go_further_and_a_weaker_penalty_is_tried_of_several():
     config = FitConfig(n_steps=60, validation_steps=30, learning_rate=0.02, sparsities=(0.3, 0.03))
-    searched = with_mask(config)
+    data = linear_data()
+    edges = pd.DataFrame([(a, b) for a in data.genes for b in data.genes if a < b], columns=["source", "target"])
+    half, few, none = (
+        make_problem(data, make_roster(data), prior, seed=0)
+        for prior in (PriorNetwork(edges=edges, use="mask"), PriorNetwork(edges=edges[:2], use="mask"), None)
+    )
+    searched = with_mask(config, few)
     assert (searched.n_steps, searched.validation_steps, searched.learning_rate) == (80, 40, 0.04)
     assert searched.sparsities == pytest.approx((0.01, 0.3, 0.03))
-    assert with_mask(replace(config, sparsities=(0.3,))).sparsities == (0.3,)  # one was asked for
-    assert with_mask(replace(config, sparsities=(0.0, 0.3))).sparsities == pytest.approx((0.1, 0.0, 0.3))
-    assert with_mask(replace(config, law="neural")) == replace(config, law="neural")
+    assert with_mask(replace(config, sparsities=(0.3,)), few).sparsities == (0.3,)  # one was asked for
+    assert with_mask(replace(config, sparsities=(0.0, 0.3)), few).sparsities == pytest.approx((0.1, 0.0, 0.3))
+    assert with_mask(config, half) == with_mask(config, none) == config
+    assert with_mask(replace(config, law="neural"), few) == replace(config, law="neural")

@@ -16,6 +16,7 @@ from semimech.fit.problem import AppliedStrength, Problem, check_strength
 MOST_GENES = 1500
 """With more genes the covariance that a law implies costs too much to be tried unasked: it grows with their cube."""
 _CREDIT, _CREDIT_WIRED = 2.0, 8.0
+_FEW = 1.0 / 3.0
 _FURTHER, _PACE_WIRED, _PENALTY_WIRED = 4.0 / 3.0, 2.0, 1.0 / 3.0
 
 
@@ -47,9 +48,9 @@ class Candidate:
     tables: tuple[float, ...] = ()
 
 
-def with_mask(config: FitConfig) -> FitConfig:
-    """Settings as they are searched where a prior network is a mask: its edges are few and bear larger weights, so runs go further, and less of a penalty is tried too."""
-    if config.law == "neural":
+def with_mask(config: FitConfig, problem: Problem) -> FitConfig:
+    """Settings as they are searched where a prior network is a mask that leaves few edges: these bear larger weights, so runs go further, and less of a penalty is tried too."""
+    if config.law == "neural" or np.isfinite(problem.price).mean() > _FEW:
         return config
     smallest = min((s for s in config.sparsities if s > 0), default=0.0)
     weaker = (smallest * _PENALTY_WIRED,) if len(config.sparsities) > 1 and smallest else ()

@@ -43,7 +43,7 @@ class FitConfig:
     latent_factors
         Candidate numbers of slow latent factors in the ``moment`` strength.
     sparsities
-        Candidate weights of the L1 penalty on edges; of several, a third of the smallest is tried too where a prior network is a mask.
+        Candidate weights of the L1 penalty on edges; of several, a third of the smallest is tried too behind a sparse mask.
     weight_decays
         Candidate weights of the squared penalty on all weights.
     table_counts
@@ -62,9 +62,9 @@ class FitConfig:
     n_members
         Members of the ensemble, fitted to reweighted edits.
     n_steps, validation_steps
-        Optimisation steps of each final and each validation fit; a third more where a prior network is a mask.
+        Optimisation steps of each final and each validation fit; a third more behind a sparse mask.
     learning_rate
-        Peak step size of Adam, twice that where a prior network is a mask; weights of neural parts move at a fifth of it.
+        Peak step size of Adam, twice that behind a sparse mask; weights of neural parts move at a fifth of it.
     max_step_hours
         Longest step of the exponential integrator in fits; predictions take steps of fourth order, of 8 hours at most.
     integration_error

@@ -93,8 +93,6 @@ def fit(
         other genes or another law.
     """
     config = FitConfig() if config is None else config
-    searched = with_mask(config) if prior is not None and prior.use == "mask" else config
-    searched = searched if warm is None else narrowed(searched, warm.record.chosen)
     check_devices(config.devices)
     if len(dataset.conditions) < 2:
         raise DataError(f"{dataset.name}: {len(dataset.conditions)} conditions; a fit needs at least two")
@@ -105,6 +103,8 @@ def fit(
     extra = {t for t in targets if t not in roster.regulators}
     roster = replace(roster, targets=tuple(sorted({*roster.targets, *extra})))
     problem = make_problem(dataset, roster, prior, likelihood=config.likelihood, seed=config.seed)
+    searched = with_mask(config, problem)
+    searched = searched if warm is None else narrowed(searched, warm.record.chosen)
     scale = ScaleGrid(
         state=dataset.scale.state_grid.astype(np.float32), observed=dataset.scale.observed_grid.astype(np.float32)
     )
