@@ -98,9 +98,8 @@ def test_cells_are_weighed_for_training_as_if_what_is_held_out_had_never_been_ha
     assert found.conditions == expected.conditions
     np.testing.assert_array_equal(found.mean, expected.mean)
     shared = [data.conditions.index(condition) for condition in found.conditions]
-    assert not np.allclose(
-        found.mean, data.mean[shared]
-    )  # later harvests had their part in the weights of earlier ones
+    # Later harvests had their part in the weights of earlier ones.
+    assert not np.allclose(found.mean, data.mean[shared])
     assert Source(path=host, keys=keys).training(whole) is None
 
 

@@ -138,13 +138,10 @@ def test_where_training_values_are_found_apart_nothing_else_of_the_data_set_is_g
         train = data.subset(split.train)
         return replace(train, mean=train.mean + 1.0)
 
-    held = run_benchmark(
-        baseline_methods(), data, available_splits(data, n_folds=3), seed=0, training=raised
-    ).predictions
+    splits = available_splits(data, n_folds=3)
+    held = run_benchmark(baseline_methods(), data, splits, seed=0, training=raised).predictions
     steps = [p for p in held if p.mode == ONE_STEP and p.method == "persistence"]
-    assert {p.split.name for p in steps} == {
-        "unseen_time"
-    }  # edits that were never trained on have no values to go on from
+    assert {p.split.name for p in steps} == {"unseen_time"}  # edits that were held out have no values to go on from
     for p in steps:
         before = earlier_harvests(data, p.rows)
         np.testing.assert_allclose(p.mean, data.mean[before] + 1.0)
