@@ -34,6 +34,12 @@ RESULTS = Path(__file__).parent / "results"
 MODEL = "semi-mechanistic"
 DRAWS = 2000
 PUBLISHED = "RENGE's published network (trained on a fifth day too)"
+CHANGE = "mean change over days"
+FOUND = """\
+**What stands behind it.** Without wiring the law adds little to unseen knock-outs of DREAM4, so that inner validation, which asks for these, cannot tell penalties on edges apart, and the network is that of whichever it takes. With one penalty
+instead, on these same networks (looked at afterwards, two seeds, 200 steps of twice the size): network 1 of size 10 has .70 at .003, .65 at .03, .43 at .1 and .37 at .3; network 2 .60, .59, .53 at .003, .03, .1; network 3 .77, .84, .81. At size 100 (network 1) no penalty
+helps: .05 at .003, .07 at .03, .08 with twice as many steps of twice the size, .34 as a factor on the z-score, which alone has .37. There a hundred possible regulators of each gene move at once from nothing, and 150 steps are no solution
+of that regression. **So for a list of edges among many genes without a prior, rank by the knock-outs' own robust z-scores, not by the law.** Not tried: starting the law from a sparse regression of each gene, which would be the next step."""
 BEST = {"DREAM4 size 10": 0.75, "DREAM4 size 100": 0.51}
 
 
@@ -88,7 +94,7 @@ def renge(root: Path) -> tuple[Dataset, pd.DataFrame, dict[str, pd.DataFrame]]:
         data,
         known[known["source"].isin(names)],
         {
-            "mean change over days": as_edges(change, names, data.genes),
+            CHANGE: as_edges(change, names, data.genes),
             "mean change over days, robust z": as_edges(robust_scores(change), names, data.genes),
             "RENGE equations, days 2 to 4": as_edges(peer.T, data.genes, data.genes),
             PUBLISHED: as_edges(published.to_numpy().T, tuple(published.columns), tuple(published.index)),
@@ -185,9 +191,11 @@ def page(table: pd.DataFrame, seeds: int, seconds: float) -> str:
         met = "met" if mean[name][MODEL] >= target else "missed"
         lines.append(f"- **{name}**, mean over networks: {said}. Target {target:g} for the model: {met}.")
     least = mean["RENGE"]
-    met = "met" if least[MODEL] > least[PUBLISHED] else "missed"
-    lines.append(f"- **RENGE**: the model {least[MODEL]:.3f}, RENGE's own network {least[PUBLISHED]:.3f}: {met}.")
-    return "\n".join([*lines, ""])
+    met = "met by the point" if least[MODEL] > least[PUBLISHED] else "missed"
+    lines.append(
+        f"- **RENGE**: the model {least[MODEL]:.3f}, RENGE's own network {least[PUBLISHED]:.3f}: {met}; intervals hold zero against each, and the mean change alone has {least[CHANGE]:.3f}."
+    )
+    return "\n".join([*lines, "", FOUND, ""])
 
 
 def main() -> None:
