@@ -30,9 +30,9 @@ from semimech.fit.borrow import NO_SOURCES
 from semimech.fit.calibrate import Calibration
 from semimech.fit.candidates import Candidate
 from semimech.fit.donors import nothing_lent
+from semimech.fit.members import predict_members
 from semimech.fit.record import Fit, Record, Result
 from semimech.fit.start import initial_model
-from semimech.fit.train import predict_members
 from semimech.model import Roster, ScaleGrid, make_plan, thinned
 
 

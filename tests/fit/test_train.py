@@ -14,10 +14,11 @@ from semimech._errors import ConfigError
 from semimech.data import Dataset
 from semimech.fit.candidates import Candidate, run_weights
 from semimech.fit.loss import Weights
+from semimech.fit.members import predict_members
 from semimech.fit.problem import make_problem, make_roster
 from semimech.fit.start import initial_model, initial_noise
 from semimech.fit.steps import first_point, paces
-from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled, predict_members
+from semimech.fit.train import TERMS, Program, Training, TrainState, _compiled
 from semimech.model import ExponentialSolver, PriorNetwork, ScaleGrid, edge_penalty, split_trained
 
 N_STEPS = QUICK.n_steps

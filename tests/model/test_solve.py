@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -28,6 +30,7 @@ from semimech.model import (
     ExponentialSolver,
     MechanisticDynamics,
     drift_at_rest,
+    make_edges,
     make_plan,
     run_plan,
     settle,
@@ -203,6 +206,35 @@ def test_the_gradient_through_time_is_that_of_finite_differences():
     slope, _ = ravel_pytree(jax.jit(jax.grad(size))(law))
     direction = np.random.default_rng(1).normal(size=len(slope))
     assert slope @ direction == pytest.approx(finite_difference(jax.jit(size), law, direction), rel=1e-6)
+
+
+def test_courses_one_block_after_the_other_end_where_all_at_once_do():
+    """A network by edge is carried through time in blocks of courses (three of 27 here, of which one is padding); as a full matrix it is not."""
+    law = mechanistic(20)
+    mechanism = law.regulation
+    gene, regulator = np.nonzero(np.asarray(mechanism.weight))
+    edges = make_edges(gene, regulator, n_genes=N_GENES, n_regulators=mechanism.weight.shape[1])
+    asked = [f"edit A knockout {(i + 1) / 100} > wait {5 + i % 3}h > harvest" for i in range(77)]
+    plan = make_plan([harvested(protocol) for protocol in asked], ROSTER)
+    assert len(plan.stages[0].start) == 80
+
+    def size(edges, weight, log_degradation):
+        rule = replace(mechanism, weight=weight, edges=edges)
+        found = run_plan(
+            replace(law, regulation=rule, log_degradation=log_degradation),
+            jnp.asarray(START),
+            plan,
+            ExponentialSolver(4.0),
+        )
+        return jnp.sum(found**2), found
+
+    slope = jax.jit(jax.grad(size, argnums=(1, 2), has_aux=True), static_argnums=0)
+    (by_weight, by_rate), at_once = slope(None, mechanism.weight, law.log_degradation)
+    by_edge = jax.jit(jax.grad(lambda *free: size(edges, *free), argnums=(0, 1), has_aux=True))
+    (by_kept, by_same_rate), in_blocks = by_edge(mechanism.weight[edges.gene, edges.regulator], law.log_degradation)
+    np.testing.assert_allclose(in_blocks, at_once, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(by_kept, by_weight[edges.gene, edges.regulator], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(by_same_rate, by_rate, rtol=1e-9, atol=1e-12)
 
 
 def test_a_row_that_does_not_settle_keeps_its_gradient_beside_one_that_does():

@@ -48,9 +48,14 @@ class Candidate:
     tables: tuple[float, ...] = ()
 
 
+def is_sparse(problem: Problem) -> bool:
+    """Whether a prior network is a mask that leaves few edges."""
+    return bool(np.isfinite(problem.price).mean() <= _FEW)
+
+
 def with_mask(config: FitConfig, problem: Problem) -> FitConfig:
     """Settings as they are searched where a prior network is a mask that leaves few edges: these bear larger weights, so runs go further, and less of a penalty is tried too."""
-    if config.law == "neural" or np.isfinite(problem.price).mean() > _FEW:
+    if config.law == "neural" or not is_sparse(problem):
         return config
     smallest = min((s for s in config.sparsities if s > 0), default=0.0)
     weaker = (smallest * _PENALTY_WIRED,) if len(config.sparsities) > 1 and smallest else ()

@@ -16,10 +16,11 @@ from semimech.fit.config import FitConfig
 from semimech.fit.donors import nothing_lent
 from semimech.fit.fitted import prediction_solver
 from semimech.fit.held_out import BETWEEN, LAW_ALONE, changes_of, find_shares, shrunk
+from semimech.fit.members import predict_members
 from semimech.fit.problem import edited_genes
 from semimech.fit.record import Fit
 from semimech.fit.select import Selection
-from semimech.fit.train import Training, predict_members
+from semimech.fit.train import Training
 from semimech.fit.weights import KnownWeights
 from semimech.model import CellModel, PriorNetwork, Roster, harvest_times, make_plan
 

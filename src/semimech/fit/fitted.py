@@ -22,9 +22,9 @@ from semimech.fit.config import FitConfig
 from semimech.fit.correct import Corrected, Corrections
 from semimech.fit.donors import Loan
 from semimech.fit.folder import read_result, write_result
+from semimech.fit.members import predict_members
 from semimech.fit.problem import own_genes
 from semimech.fit.record import Result
-from semimech.fit.train import predict_members
 from semimech.fit.weights import KnownWeights
 from semimech.model import (
     ExponentialSolver,

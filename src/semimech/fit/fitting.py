@@ -21,13 +21,14 @@ from semimech.assumptions.diagnostics import Finding, audit_training, violation_
 from semimech.data import Dataset
 from semimech.data.edited_moments import moments_with_edited_cells
 from semimech.fit.borrow import NO_SOURCES, borrowing_note, learn_borrowing
-from semimech.fit.candidates import run_weights, steady_state_strength, with_mask
+from semimech.fit.candidates import is_sparse, run_weights, steady_state_strength, with_mask
 from semimech.fit.claims import model_assumptions
 from semimech.fit.compose import names_of
 from semimech.fit.config import FitConfig, format_config
 from semimech.fit.counts import batch_notes
 from semimech.fit.devices import check_devices
 from semimech.fit.finish import finished_numbers, with_known_edges
+from semimech.fit.first_guess import FirstGuess
 from semimech.fit.fitted import FittedModel, prediction_solver
 from semimech.fit.held_out import held_out_tests
 from semimech.fit.notes import strength_notes, table_notes
@@ -46,6 +47,7 @@ from semimech.model import (
     accurate_solver,
     coupled,
     sized,
+    wiring,
 )
 
 
@@ -134,6 +136,8 @@ def fit(
     )
     allowed, named = np.isfinite(problem.price), np.asarray(problem.known.any(axis=0))
     start = sized(start, allowed, named, key=start_key)
+    mechanism = wiring(start.dynamics)
+    is_guessed = mechanism is not None and mechanism.edges is None and not is_sparse(problem)
     solver = ExponentialSolver(config.max_step_hours)
     if config.integration_error:
         solver = accurate_solver(coupled(start, key=start_key), problem.plan, config.integration_error)
@@ -145,6 +149,7 @@ def fit(
         pull=steady_state_strength(searched, dataset),
         checkpoint=folder,
         progress=progress,
+        guess=FirstGuess(dataset=dataset, roster=roster, able=allowed) if is_guessed else None,
     )
     begin = [] if warm is None else warm_starts(warm, roster, start, config.n_members)
     selection = select(dataset, training, searched, folds=folds, borrowed=borrowed, counts=counts, key=select_key)

@@ -23,9 +23,10 @@ from semimech.fit.candidates import (
 )
 from semimech.fit.config import FitConfig
 from semimech.fit.held_out import seen_of
+from semimech.fit.members import predict_members
 from semimech.fit.pooling import ANY_EDIT, LAW_ALONE, MEASURED, SHARES, THE_LAW, Nested, anonymous, find_trust, unedited
 from semimech.fit.problem import edited_genes
-from semimech.fit.train import Program, Training, predict_members
+from semimech.fit.train import Program, Training
 from semimech.model import make_plan
 
 _TIE = 0.02

@@ -91,6 +91,12 @@ def redraw(model: CellModel, *, key: PRNGKeyArray) -> CellModel:
     return eqx.tree_at(lambda m: correction(m.dynamics).enter, model, enter)  # type: ignore[union-attr]
 
 
+def with_weights(model: CellModel, weight: Float[np.ndarray, "gene regulator"]) -> CellModel:
+    """The model with other weights in its network, a full matrix."""
+    begun = eqx.tree_at(lambda m: m.weight, wiring(model.dynamics), jnp.asarray(weight.astype(np.float32)))
+    return rewired(model, begun)
+
+
 def initial_noise(problem: Problem, n_factors: int, n_loaded: int, *, key: PRNGKeyArray) -> ControlNoise:
     """Noise parameters of the ``moment`` strength: the controls' variances, and small loadings of the first of the slow factors."""
     n_genes = len(problem.unit)

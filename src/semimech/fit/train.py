@@ -19,15 +19,15 @@ from semimech.fit.archive import read_leaves, write_leaves
 from semimech.fit.candidates import most_factors
 from semimech.fit.config import FitConfig
 from semimech.fit.devices import shared_out
+from semimech.fit.first_guess import FirstGuess
 from semimech.fit.loss import ControlNoise, Weights, fitting_loss, in_form_of, steady_state_term, with_tables
 from semimech.fit.problem import AppliedStrength, Problem, lyapunov_step
-from semimech.fit.start import initial_noise, redraw
+from semimech.fit.start import initial_noise, redraw, with_weights
 from semimech.fit.steps import SafePoint, first_point, free, paces
-from semimech.model import AbstractSolver, CellModel, Plan, Roster, drift_at_rest, split_trained
+from semimech.model import AbstractSolver, CellModel, Roster, split_trained
 
 _RHYTHM = 2
 _MANY_GENES = 64
-_AT_REST, _NEWTON_GENES = 1e-3, 1000
 _AT_ONCE = 3  # one program size for every set of runs; folds and sparsities come in threes
 Progress: TypeAlias = Callable[[str, int, int], None]
 _Record = TypeVar("_Record")
@@ -81,6 +81,8 @@ class Training:
         Folder for checkpoints; a set of runs that finds its own goes on from there.
     progress
         Called with label, steps done and steps in all.
+    guess
+        Where the edges of a full matrix begin; from nothing if not given.
     """
 
     problem: Problem
@@ -90,6 +92,7 @@ class Training:
     pull: AppliedStrength = "none"
     checkpoint: Path | None = None
     progress: Progress | None = None
+    guess: FirstGuess | None = None
 
     def run(
         self,
@@ -116,7 +119,7 @@ class Training:
         label
             Name of this set of runs, for progress and for its checkpoint files.
         begin
-            Trained arrays that each run begins from, if not from those of ``start``.
+            Trained arrays that each run begins from, if not from those of ``start`` and the guess.
         """
         groups = [list(range(i, min(i + _AT_ONCE, len(runs)))) for i in range(0, len(runs), _AT_ONCE)]
         _, fixed = split_trained(self.start)
@@ -128,8 +131,9 @@ class Training:
             weights = _stacked([runs[i] for i in padded])
             longest = max(n_steps, *_planned_steps(program.config))
             factors = [int(runs[i].factors) for i in padded]
-            drawn, at = [keys[i] for i in padded], [begin[i] for i in padded] if begin else []
-            state = _begin(problem, self.start, compiled, drawn, longest, factors=factors, begin=at)
+            drawn = [keys[i] for i in padded]
+            at = [begin[i] if begin else self._first(runs[i], keys[i]) for i in padded]
+            state = _begin(problem, compiled, drawn, longest, factors=factors, begin=at)
             file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
             if file is not None and file.exists():
                 state = read_leaves(file, state)
@@ -147,6 +151,14 @@ class Training:
         state = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *finished)
         return eqx.tree_at(lambda s: s.history, state, np.asarray(state.history)[:, :n_steps])
 
+    def _first(self, run: Weights, key: PRNGKeyArray) -> CellModel:
+        """Where a run begins that goes on from none: neural parts at random, edges as the conditions that it is shown tell them."""
+        model = redraw(self.start, key=jax.random.split(key)[0])
+        if self.guess is not None:
+            shown = np.asarray(run.row)[: len(self.guess.dataset.conditions)] > 0
+            model = with_weights(model, self.guess.weights(shown))
+        return split_trained(model)[0]
+
     def models(self, state: TrainState) -> CellModel:
         """The models of finished runs, arrays stacked over runs."""
         return eqx.combine(state.model, split_trained(self.start)[1])
@@ -163,30 +175,6 @@ def _compiled(program: Program) -> Program:
     return replace(program, config=settings)
 
 
-def predict_members(models: CellModel, plan: Plan, solver: AbstractSolver) -> Float[np.ndarray, "run row gene"]:
-    """Observed means of every row of a plan from each of the stacked models; one after the other, whatever their number."""
-    trained, fixed = split_trained(models)
-    host, found = jax.tree.map(np.asarray, trained), []
-    for run in range(len(jax.tree.leaves(host)[0])):
-        each = jax.tree.map(lambda leaf, run=run: leaf[run], host)
-        observed, drift = _predict(each, fixed, plan, solver, newton=False)
-        # Seldom, so that the program that finds rest then is a second one.
-        if float(drift) > _AT_REST and len(fixed.unit) <= _NEWTON_GENES:
-            observed, _ = _predict(each, fixed, plan, solver, newton=True)
-        found.append(np.asarray(observed))
-    return np.stack(found)
-
-
-@eqx.filter_jit
-def _predict(
-    trained: CellModel, fixed: CellModel, plan: Plan, solver: AbstractSolver, *, newton: bool
-) -> tuple[Float[Array, "row gene"], Float[Array, ""]]:
-    """Observed means, and how far the worst settled row is from rest."""
-    model = eqx.combine(trained, fixed)
-    states = model.states(plan, solver, newton=newton)
-    return model.observe(states), jnp.max(drift_at_rest(model.dynamics, states, plan), initial=0.0)
-
-
 def _planned_steps(config: FitConfig) -> tuple[int, int]:
     """Steps of the two kinds of runs: histories have room for the longer, so that both share one program."""
     return config.n_steps, config.validation_steps
@@ -194,7 +182,6 @@ def _planned_steps(config: FitConfig) -> tuple[int, int]:
 
 def _begin(
     problem: Problem,
-    start: CellModel,
     program: Program,
     keys: Sequence[PRNGKeyArray],
     n_steps: int,
@@ -204,10 +191,8 @@ def _begin(
 ) -> TrainState:
     """Stacked starts of runs with some of the program's factors each; others load on no gene, and stay so, as covariances are squares of loadings."""
     states = []
-    for number, (key, n_loaded) in enumerate(zip(keys, factors, strict=True)):
-        model_key, noise_key = jax.random.split(key)
-        trained = begin[number] if begin else split_trained(redraw(start, key=model_key))[0]
-        noise = initial_noise(problem, most_factors(program.config), n_loaded, key=noise_key)
+    for trained, key, n_loaded in zip(begin, keys, factors, strict=True):
+        noise = initial_noise(problem, most_factors(program.config), n_loaded, key=jax.random.split(key)[1])
         flat = ravel_pytree((trained, noise))[0]
         optimiser = optax.scale_by_adam().init(flat)
         history = np.full((n_steps, len(TERMS)), np.nan, np.float32)

@@ -17,7 +17,7 @@ import pandas as pd
 from semimech.experiment import Condition, Context, Period
 from semimech.fit import FittedModel
 from semimech.fit.loss import correction
-from semimech.fit.train import predict_members
+from semimech.fit.members import predict_members
 from semimech.model import CellModel
 
 PARTS = ("mechanism", "learned_residual", "carried_residual", "pooling")

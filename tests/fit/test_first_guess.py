@@ -1,0 +1,120 @@
+"""Where edges begin: a spike-and-slab posterior that is exact for one regulator, and what no held-out condition may tell."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from small_data import condition, dataset, genes
+from small_laws import mechanistic
+
+from semimech.fit.first_guess import FirstGuess, late_rows, slab_regression
+from semimech.fit.start import with_weights
+from semimech.model import CellModel, Roster, ScaleGrid, wiring
+
+NOISE = 0.04
+GRID = ScaleGrid(state=np.arange(3.0), observed=np.arange(3.0))
+
+
+def regress(read: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    able = np.ones((read.shape[1], change.shape[1]), bool)
+    return slab_regression(read, change, np.full(change.shape, 1 / NOISE), able)
+
+
+def test_regulators_that_never_change_together_have_their_exact_posterior() -> None:
+    """With orthogonal signals the mean-field posterior is exact: Bayes' rule for two hypotheses about each edge, given the share and the variance found."""
+    rng = np.random.default_rng(0)
+    n_regulators, n_genes = 8, 400
+    read = np.repeat(-np.eye(n_regulators), 2, axis=0)
+    truth = rng.normal(size=(n_regulators, n_genes)) * (rng.random((n_regulators, n_genes)) < 0.2)
+    change = read @ truth + np.sqrt(NOISE) * rng.normal(size=(len(read), n_genes))
+    inclusion, mean = regress(read, change)
+    observed = -change.reshape(n_regulators, 2, n_genes).mean(axis=1)
+    spread = 1 / (2 / NOISE + 1 / _variance_of(inclusion, mean))
+    share, variance = inclusion.mean(), _variance_of(inclusion, mean)
+    there = share * norm.pdf(observed, scale=np.sqrt(variance + NOISE / 2))
+    absent = (1 - share) * norm.pdf(observed, scale=np.sqrt(NOISE / 2))
+    assert inclusion == pytest.approx(there / (there + absent), abs=0.01)
+    assert mean == pytest.approx(spread * 2 / NOISE * observed, abs=0.01)
+    assert share == pytest.approx(0.2, abs=0.03)
+    assert variance == pytest.approx(1.0, rel=0.15)
+
+
+def _variance_of(inclusion: np.ndarray, mean: np.ndarray) -> float:
+    """The variance at which empirical Bayes stands still, with two observations of each edge."""
+    variance = 1.0
+    for _ in range(100):
+        variance = float((inclusion * (mean**2 + 1 / (2 / NOISE + 1 / variance))).sum() / inclusion.sum())
+    return variance
+
+
+def test_inclusion_is_a_probability_that_comes_true() -> None:
+    """Of edges held with a probability between .2 and .8, as many are there as that says; so of those above .9."""
+    rng = np.random.default_rng(1)
+    read = np.where(np.eye(40) > 0, -1.0, 0.0)
+    truth = rng.normal(size=(40, 300)) * (rng.random((40, 300)) < 0.1)
+    inclusion, _ = regress(read, read @ truth + np.sqrt(NOISE) * rng.normal(size=(40, 300)))
+    for low, high in ((0.2, 0.8), (0.9, 1.0)):
+        is_in = (inclusion >= low) & (inclusion <= high)
+        error = np.sqrt((inclusion[is_in] * (1 - inclusion[is_in])).sum()) / is_in.sum()
+        assert abs((truth[is_in] != 0).mean() - inclusion[is_in].mean()) < 3 * error + 0.02
+
+
+def test_an_effect_that_runs_through_another_edited_gene_is_not_an_edge_of_its_own() -> None:
+    """A halves B, and B drives C: the knock-out of A moves C by what it does to B."""
+    read = np.array([[-1.0, -0.5], [0.0, -1.0], [-1.0, -0.5], [0.0, -1.0]])
+    inclusion, mean = regress(read, read @ np.array([[0.0], [1.0]]))
+    assert inclusion[1, 0] > 0.99
+    assert mean[1, 0] == pytest.approx(1.0, abs=0.05)
+    assert inclusion[0, 0] < 0.5
+
+
+def test_forbidden_edges_and_what_does_not_count_say_nothing() -> None:
+    change = np.array([[-1.0, 0.0], [-1.0, 0.0], [-1.0, 5.0]])
+    able = np.array([[True, True], [False, True]])
+    precision = np.where(change == 5.0, 0.0, 1 / NOISE)
+    inclusion, mean = slab_regression(np.array([[-1.0, 0.0], [-1.0, 0.0], [0.0, -1.0]]), change, precision, able)
+    assert inclusion[1, 0] == 0.0
+    assert np.abs(inclusion * mean)[:, 1].max() < 0.05
+
+
+def guess(*moved: float) -> FirstGuess:
+    """Knock-outs of the first genes; each moves the last of four genes by so much."""
+    conditions = [condition("control", 48.0), *(condition(name, 48.0) for name in genes(len(moved)))]
+    mean = np.ones((len(conditions), 4))
+    mean[1:, 3] += moved
+    data = dataset(conditions, mean, standard_error=0.05)
+    return FirstGuess(dataset=data, roster=Roster(genes=data.genes), able=np.ones((4, 4), bool))
+
+
+def test_weights_are_those_of_a_linear_law_and_a_gene_says_nothing_to_itself() -> None:
+    """A knock-out takes the whole signal of its gene, -1: what it takes from D is the weight."""
+    found = guess(-0.8, 0.0, 1.5).weights(np.ones(4, bool))
+    assert found[3] == pytest.approx([0.8, 0.0, -1.5, 0.0], abs=0.15)
+    assert np.abs(found[:3]).max() < 0.05
+    assert not np.diagonal(found).any()
+
+
+def test_what_is_held_out_tells_nothing() -> None:
+    shown = np.array([True, True, True, True])
+    twins = guess(-0.8, 0.3, 1.5), guess(-0.8, 0.3, -0.9)
+    assert (twins[0].weights(shown) != twins[1].weights(shown)).any()
+    shown[3] = False
+    assert (twins[0].weights(shown) == twins[1].weights(shown)).all()
+
+
+def test_too_few_edits_leave_the_law_without_edges() -> None:
+    assert not guess(-0.8, 0.3).weights(np.ones(3, bool)).any()
+
+
+def test_late_harvests_of_each_edit_are_those_from_half_its_last_time() -> None:
+    conditions = [condition(*at) for at in (("control", 48.0), ("G0", 24.0), ("G0", 48.0), ("G0", 96.0), ("G1", 24.0))]
+    data = dataset(conditions, np.ones((5, 2)))
+    assert late_rows(data, np.arange(5)).tolist() == [2, 3, 4]
+    assert late_rows(data, np.array([0, 1, 2])).tolist() == [1, 2]
+
+
+def test_a_law_begins_with_the_weights_of_its_guess() -> None:
+    weight = np.arange(20.0).reshape(4, 5)
+    model = with_weights(
+        CellModel(dynamics=mechanistic(1), log_initial=np.zeros(4), unit=np.ones(4), scale=GRID), weight
+    )
+    assert np.asarray(wiring(model.dynamics).full()) == pytest.approx(weight)
