@@ -30,7 +30,7 @@ from benchmarks.steady_state_tasks import without_transcription
 from semimech.data import Dataset
 from semimech.fit import FitConfig, fit
 from semimech.fit.first_guess import FirstGuess
-from semimech.fit.problem import make_roster
+from semimech.fit.problem import make_problem, make_roster
 from semimech.interpret import recovery, signed_edges
 
 RESULTS = Path(__file__).parent / "results"
@@ -95,8 +95,11 @@ def dream4(root: Path, size: int, network: int) -> tuple[Dataset, pd.DataFrame, 
 def regression(data: Dataset) -> pd.DataFrame:
     """The weights that a law begins with."""
     roster = make_roster(data)
+    unit = make_problem(data, roster, None, seed=0).unit
     able = np.ones((len(roster.genes), len(roster.regulators)), dtype=bool)
-    found = FirstGuess(dataset=data, roster=roster, able=able).weights(np.ones(len(data.conditions), dtype=bool))
+    found = FirstGuess(dataset=data, roster=roster, able=able, unit=unit).weights(
+        np.ones(len(data.conditions), dtype=bool)
+    )
     return as_edges(found.T, roster.regulators, roster.genes)
 
 

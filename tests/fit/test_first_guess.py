@@ -1,14 +1,23 @@
 """Where edges begin: a spike-and-slab posterior that is exact for one regulator, and what no held-out condition may tell."""
 
+from dataclasses import replace
+from importlib import import_module
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 from small_data import condition, dataset, genes
 from small_laws import mechanistic
 
+from semimech.data import Dataset
+from semimech.experiment import parse_experiment
+from semimech.fit import FitConfig, fit
 from semimech.fit.first_guess import FirstGuess, late_rows, slab_regression
+from semimech.fit.problem import make_roster
 from semimech.fit.start import with_weights
-from semimech.model import CellModel, Roster, ScaleGrid, wiring
+from semimech.fit.train import Training
+from semimech.model import CellModel, PriorNetwork, ScaleGrid, wiring
 
 NOISE = 0.04
 GRID = ScaleGrid(state=np.arange(3.0), observed=np.arange(3.0))
@@ -76,40 +85,116 @@ def test_forbidden_edges_and_what_does_not_count_say_nothing() -> None:
     assert np.abs(inclusion * mean)[:, 1].max() < 0.05
 
 
-def guess(*moved: float) -> FirstGuess:
-    """Knock-outs of the first genes; each moves the last of four genes by so much."""
-    conditions = [condition("control", 48.0), *(condition(name, 48.0) for name in genes(len(moved)))]
+def guessed(data: Dataset, **fields) -> FirstGuess:
+    n = len(data.genes)
+    return FirstGuess(
+        dataset=data, roster=make_roster(data), able=np.ones((n, n), bool), unit=np.ones(n, np.float32), **fields
+    )
+
+
+def knocked_out(*moved: float, **fields) -> Dataset:
+    """Unedited cells, and knock-outs of the first genes; each moves the last of four genes by so much."""
+    conditions = [condition(name, 48.0) for name in ("control", *genes(len(moved)))]
     mean = np.ones((len(conditions), 4))
     mean[1:, 3] += moved
-    data = dataset(conditions, mean, standard_error=0.05)
-    return FirstGuess(dataset=data, roster=Roster(genes=data.genes), able=np.ones((4, 4), bool))
+    return dataset(conditions, mean, **({"standard_error": 0.05} | fields))
 
 
 def test_weights_are_those_of_a_linear_law_and_a_gene_says_nothing_to_itself() -> None:
     """A knock-out takes the whole signal of its gene, -1: what it takes from D is the weight."""
-    found = guess(-0.8, 0.0, 1.5).weights(np.ones(4, bool))
+    found = guessed(knocked_out(-0.8, 0.0, 1.5)).weights(np.ones(4, bool))
     assert found[3] == pytest.approx([0.8, 0.0, -1.5, 0.0], abs=0.15)
     assert np.abs(found[:3]).max() < 0.05
     assert not np.diagonal(found).any()
 
 
-def test_what_is_held_out_tells_nothing() -> None:
-    shown = np.array([True, True, True, True])
-    twins = guess(-0.8, 0.3, 1.5), guess(-0.8, 0.3, -0.9)
-    assert (twins[0].weights(shown) != twins[1].weights(shown)).any()
-    shown[3] = False
+@pytest.mark.parametrize("has_control", [True, False])
+def test_what_is_held_out_tells_nothing(has_control: bool) -> None:
+    """Neither by itself nor as a part of what others are compared with, where there are no unedited cells."""
+    rng = np.random.default_rng(0)
+    mean = 1.0 + 0.1 * rng.normal(size=(9, 8))
+    mean[1:4, 7] = 0.1, 1.0, 2.0
+    other = mean.copy()
+    other[6:] += 2.0
+    conditions = [condition(name, 48.0) for name in ("control", *genes(8))][:9]
+    kept = slice(0 if has_control else 1, None)
+    twins = [guessed(dataset(conditions[kept], each[kept])) for each in (mean, other)]
+    shown = np.arange(9)[kept] < 6
+    everything = np.ones(len(shown), bool)
+    assert np.abs(twins[0].weights(shown)).max() > 0.1
     assert (twins[0].weights(shown) == twins[1].weights(shown)).all()
+    assert (twins[0].weights(everything) != twins[1].weights(everything)).any()
+
+
+def test_what_a_medium_does_is_no_edge_of_what_was_edited_in_it() -> None:
+    conditions = [condition("control", 48.0), *(condition(name, 48.0, medium="M") for name in genes(5))]
+    mean = np.ones((6, 6))
+    mean[1:, 5] = 2.0
+    data = dataset(conditions, mean, media=("M",))
+    assert np.abs(guessed(data).weights(np.ones(6, bool))).max() < 0.01
+
+
+def test_errors_that_nothing_tells_are_taken_from_the_spread_over_edits() -> None:
+    rng = np.random.default_rng(0)
+    conditions = [condition(name, 48.0) for name in ("control", *genes(30))]
+    data = dataset(conditions, 1.0 + 0.4 * rng.normal(size=(31, 30)), standard_error=np.nan)
+    assert (np.abs(guessed(data).weights(np.ones(31, bool))) > 0.2).mean() < 0.01
+
+
+def test_a_gene_that_is_nearly_silent_is_measured_in_the_unit_of_the_law() -> None:
+    """A tenth of the unit gained by a gene at a thousandth of it is a tenth, not a hundred."""
+    data = knocked_out(0.0, 0.0, 0.0)
+    mean = np.where(np.arange(4) == 3, 0.001, data.mean)
+    mean[1, 3] += 0.1
+    found = guessed(replace(data, mean=mean, standard_error=np.full(mean.shape, 0.001))).weights(np.ones(4, bool))
+    assert np.abs(found).max() < 0.11
 
 
 def test_too_few_edits_leave_the_law_without_edges() -> None:
-    assert not guess(-0.8, 0.3).weights(np.ones(3, bool)).any()
+    """Times of one edit are no edits."""
+    assert not guessed(knocked_out(-0.8, 0.3)).weights(np.ones(3, bool)).any()
+    conditions = [condition("control", 48.0), *(condition("G0", hours) for hours in (40.0, 44.0, 48.0))]
+    mean = np.ones((4, 4))
+    mean[1:, 3] = 0.2
+    assert not guessed(dataset(conditions, mean)).weights(np.ones(4, bool)).any()
 
 
-def test_late_harvests_of_each_edit_are_those_from_half_its_last_time() -> None:
+def test_late_harvests_of_each_edit_are_those_from_half_its_longest_time() -> None:
     conditions = [condition(*at) for at in (("control", 48.0), ("G0", 24.0), ("G0", 48.0), ("G0", 96.0), ("G1", 24.0))]
-    data = dataset(conditions, np.ones((5, 2)))
-    assert late_rows(data, np.arange(5)).tolist() == [2, 3, 4]
-    assert late_rows(data, np.array([0, 1, 2])).tolist() == [1, 2]
+    assert late_rows(conditions).tolist() == [2, 3, 4]
+    assert late_rows(conditions[:3]).tolist() == [1, 2]
+    elsewhere = [*conditions[:2], condition("G0", np.inf, medium="M")]
+    assert late_rows(elsewhere).tolist() == [1, 2]
+    after_a_wait = parse_experiment("wait 240h > edit G0 > wait 2h > harvest early > wait 70h > harvest late")
+    assert late_rows([after_a_wait.conditions[name] for name in ("early", "late")]).tolist() == [1]
+
+
+def test_each_run_begins_with_what_it_is_shown_and_none_behind_a_sparse_mask(data: Dataset) -> None:
+    """With no steps taken, the weights of a run are its guess."""
+    begun: list[np.ndarray] = []
+
+    class Spied(Training):
+        def run(self, program, runs, keys, **given):
+            state = super().run(program, runs, keys, **(given | {"n_steps": 0}))
+            for number, run in enumerate(runs):
+                shown = np.asarray(run.row)[: len(data.conditions)] > 0
+                weight = np.asarray(wiring(self.models(state).dynamics).full())[number]
+                begun.append(weight)
+                if self.guess is not None:
+                    assert weight == pytest.approx(self.guess.weights(shown), abs=1e-6)
+            return state
+
+    config = FitConfig(n_members=2, n_folds=2, sparsities=(0.1,), steady_state="none")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("semimech.fit.fitting"), "Training", Spied)
+        fit(data, config)
+        assert any(weight.any() for weight in begun)
+        assert len({weight.tobytes() for weight in begun}) > 1
+        begun.clear()
+        one = pd.DataFrame({"source": [data.genes[0]], "target": [data.genes[1]]})
+        fit(data, config, prior=PriorNetwork(edges=one, use="mask"))
+        assert begun
+        assert not any(weight.any() for weight in begun)
 
 
 def test_a_law_begins_with_the_weights_of_its_guess() -> None:

@@ -208,6 +208,19 @@ def test_the_gradient_through_time_is_that_of_finite_differences():
     assert slope @ direction == pytest.approx(finite_difference(jax.jit(size), law, direction), rel=1e-6)
 
 
+def together(law, plan) -> set[int]:
+    """How many courses are carried through time at once."""
+    seen = set()
+
+    class Spy(ExponentialSolver):
+        def _through(self, dynamics, z, contexts, hours):
+            seen.add(len(z))
+            return super()._through(dynamics, z, contexts, hours)
+
+    run_plan(law, jnp.asarray(START), plan, Spy(4.0))
+    return seen
+
+
 def test_courses_one_block_after_the_other_end_where_all_at_once_do():
     """A network by edge is carried through time in blocks of courses (three of 27 here, of which one is padding); as a full matrix it is not."""
     law = mechanistic(20)
@@ -233,6 +246,9 @@ def test_courses_one_block_after_the_other_end_where_all_at_once_do():
     by_edge = jax.jit(jax.grad(lambda *free: size(edges, *free), argnums=(0, 1), has_aux=True))
     (by_kept, by_same_rate), in_blocks = by_edge(mechanism.weight[edges.gene, edges.regulator], law.log_degradation)
     np.testing.assert_allclose(in_blocks, at_once, rtol=1e-9, atol=1e-12)
+    kept = replace(mechanism, weight=mechanism.weight[edges.gene, edges.regulator], edges=edges)
+    assert together(replace(law, regulation=kept), plan) == {27}
+    assert together(law, plan) == {80}
     np.testing.assert_allclose(by_kept, by_weight[edges.gene, edges.regulator], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(by_same_rate, by_rate, rtol=1e-9, atol=1e-12)
 

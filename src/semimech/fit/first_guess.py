@@ -7,7 +7,8 @@ Gradient steps move all possible edges at once from nothing, and with a hundred 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
 from semimech.data import Dataset
+from semimech.experiment import Condition
 from semimech.fit.linear_law import edit_sources, relative_slope
 from semimech.fit.problem import edited_genes
 from semimech.model import Roster
@@ -25,7 +27,7 @@ _CHANGES, _LARGEST = (-1.0, 20.0), 3.0
 _MOVED, _MOVED_VARIANCE = 0.02, 0.1
 _SHARE, _VARIANCE, _SHARES, _VARIANCES = 0.2, 1.0, (1e-4, 0.5), (0.01, 4.0)
 _SWEEPS, _HELD_SWEEPS, _CLOSE = 30, 6, 1e-3
-_GENES_AT_ONCE = 512
+_GENES_AT_ONCE, _STILL = 128, 1e-7
 _FEWEST = 3
 
 
@@ -41,63 +43,102 @@ class FirstGuess:
         Names of genes and targets.
     able
         Which edges there may be.
+    unit
+        State of unedited cells that the law takes for its unit; genes that are nearly silent have a larger one.
     """
 
     dataset: Dataset
     roster: Roster
     able: Bool[np.ndarray, "gene regulator"]
+    unit: Float[np.ndarray, " gene"]
 
     def weights(self, rows: Bool[np.ndarray, " condition"]) -> Float[np.ndarray, "gene regulator"]:
         """Weights as some of the conditions tell them: the edges of edited regulators, zero for all others and where too few edits were measured."""
         shown = tuple(np.flatnonzero(rows).tolist())
         if shown not in self._known:
-            self._known[shown] = self._regressed(late_rows(self.dataset, np.array(shown, dtype=int)))
+            self._known[shown] = self._regressed(shown)
         return self._known[shown]
 
     @cached_property
     def _known(self) -> dict[tuple[int, ...], Float[np.ndarray, "gene regulator"]]:
         return {}
 
-    def _regressed(self, rows: Int[np.ndarray, " edit"]) -> Float[np.ndarray, "gene regulator"]:
-        weight = np.zeros(self.able.shape)
-        if len(rows) < _FEWEST:
+    def _slope(self, part: Dataset) -> Float[np.ndarray, " gene"]:
+        """How far observed means move per relative change of the state, in the unit of the law."""
+        start = part.control_mean()
+        is_nearly_silent = self.unit > 1.001 * part.scale.to_state(start)
+        return relative_slope(part.scale, np.where(is_nearly_silent, part.scale.to_observed(self.unit), start))
+
+    def _regressed(self, shown: Sequence[int]) -> Float[np.ndarray, "gene regulator"]:
+        """From these conditions and nothing else: references and noise are found among them too."""
+        weight, n_genes = np.zeros(self.able.shape), len(self.roster.genes)
+        part = replace(self.dataset, cells=None, control_moments=None).subset(shown)
+        rows = late_rows(part.conditions)
+        reference, variance = _references(part, rows)
+        rows, reference, variance = (each[np.isfinite(reference).all(axis=1)] for each in (rows, reference, variance))
+        conditions = [part.conditions[row] for row in rows]
+        if len({condition.edits for condition in conditions}) < _FEWEST:
             return weight
-        dataset, n_genes = self.dataset, len(self.roster.genes)
-        conditions = [dataset.conditions[row] for row in rows]
-        slope = relative_slope(dataset.scale, dataset.control_mean())
-        control = np.stack([dataset.matched_control(condition) for condition in conditions])
-        change = np.clip((dataset.mean[rows] - control) / slope, *_CHANGES)
-        noise = (dataset.known_variance[rows] + self._control_variance(rows)) / slope**2 + MISFIT
-        own, source = edited_genes(dataset)[rows], edit_sources(self.roster, conditions)
+        slope = self._slope(part)
+        own, source = edited_genes(part)[rows], edit_sources(self.roster, conditions)
+        change = np.clip((part.mean[rows] - reference) / slope, *_CHANGES)
+        noise = (part.known_variance[rows] + variance) / slope**2
+        if not np.isfinite(part.standard_error).any():
+            noise = noise + _typical(change, own)
         read = source.copy()
         moved = np.log2(2.0 + change) - 1.0
-        read[:, :n_genes] = np.where(
-            source[:, :n_genes] != 0.0, source[:, :n_genes], moved * _moved(change, noise - MISFIT)
-        )
+        read[:, :n_genes] = np.where(source[:, :n_genes] != 0.0, source[:, :n_genes], moved * _moved(change, noise))
         edited = np.flatnonzero((source != 0.0).any(axis=0))
         able = self.able[:, edited].T & (edited[:, None] != np.arange(n_genes))
-        inclusion, mean = slab_regression(read[:, edited], np.where(own, 0.0, change), ~own / noise, able)
+        inclusion, mean = slab_regression(read[:, edited], np.where(own, 0.0, change), ~own / (noise + MISFIT), able)
         weight[:, edited] = np.clip(inclusion * mean, -_LARGEST, _LARGEST).T
         return weight
 
-    def _control_variance(self, rows: Int[np.ndarray, " edit"]) -> Float[np.ndarray, "edit gene"]:
-        """Squared standard errors of the matched controls."""
-        found = np.zeros((len(rows), len(self.dataset.genes)))
-        for number, row in enumerate(rows):
-            control = self.dataset.control_rows(self.dataset.conditions[row])
-            if len(control):
-                found[number] = self.dataset.known_variance[control].sum(axis=0) / len(control) ** 2
-        return found
+
+def late_rows(conditions: Sequence[Condition]) -> Int[np.ndarray, " edit"]:
+    """Those conditions that carry edits and were not harvested before half the longest time of the same edits in the same media: nearest to rest."""
+    hours = [_since_edited(condition) for condition in conditions]
+    longest: dict[object, float] = {}
+    for condition, known in zip(conditions, hours, strict=True):
+        key = (condition.edits, condition.media)
+        longest[key] = max(longest.get(key, 0.0), known)
+    late = [bool(c.edits) and h >= 0.5 * longest[c.edits, c.media] for c, h in zip(conditions, hours, strict=True)]
+    return np.flatnonzero(late)
 
 
-def late_rows(dataset: Dataset, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " edit"]:
-    """Those of some conditions that carry edits and were not harvested before half the time of the last harvest of the same edits: nearest to rest."""
-    last: dict[object, float] = {}
+def _since_edited(condition: Condition) -> float:
+    """Hours since the last of the edits that cells carry was made."""
+    hours = 0.0
+    for period in reversed(condition.history):
+        if period.context.edits != condition.edits:
+            break
+        hours += period.hours
+    return hours
+
+
+def _references(
+    part: Dataset, rows: Int[np.ndarray, " edit"]
+) -> tuple[Float[np.ndarray, "edit gene"], Float[np.ndarray, "edit gene"]]:
+    """What edited cells are compared with, and its squared standard error: unedited cells of the same media; without any, the mean of what was harvested beside; NaN without company."""
+    reference, variance = np.full((len(rows), len(part.genes)), np.nan), np.zeros((len(rows), len(part.genes)))
+    beside: dict[object, list[int]] = {}
     for row in rows:
-        condition = dataset.conditions[row]
-        last[condition.edits] = max(last.get(condition.edits, 0.0), condition.hours)
-    is_late = [bool(c.edits) and (c.hours >= 0.5 * last[c.edits]) for c in (dataset.conditions[row] for row in rows)]
-    return rows[np.array(is_late, dtype=bool)]
+        beside.setdefault((part.conditions[row].media, part.conditions[row].hours), []).append(int(row))
+    for number, row in enumerate(rows):
+        condition = part.conditions[row]
+        control, company = part.control_rows(condition), beside[condition.media, condition.hours]
+        if len(control) and part.conditions[control[0]].media == condition.media:
+            share = part.n_cells[control] / part.n_cells[control].sum()
+            reference[number] = share @ part.mean[control]
+            variance[number] = share**2 @ part.known_variance[control]
+        elif len({part.conditions[other].edits for other in company}) >= _FEWEST:
+            reference[number] = part.mean[company].mean(axis=0)
+    return reference, variance
+
+
+def _typical(change: Float[np.ndarray, "edit gene"], own: Bool[np.ndarray, "edit gene"]) -> Float[np.ndarray, " gene"]:
+    """Squared spread of each gene over edits, most of which move few genes: what stands for errors that nothing tells."""
+    return (1.4826 * np.ma.median(np.ma.masked_array(np.abs(change), own), axis=0).filled(0.0)) ** 2
 
 
 def slab_regression(
@@ -136,7 +177,12 @@ def slab_regression(
                 was = inclusion[j, block] * mean[j, block]
                 found = spread[j, block] * (read[:, j] @ rest + told[j, block] * was)
                 held = expit(odds[j, block] + found**2 / (2.0 * spread[j, block])) * able[j, block]
-                rest -= read[:, j, None] * (weigh * (held * found - was))
+                step = held * found - was
+                moved = np.flatnonzero(np.abs(step) > _STILL)
+                if len(moved) > len(step) // 2:
+                    rest -= read[:, j, None] * (weigh * step)
+                elif len(moved):
+                    rest[:, moved] -= read[:, j, None] * (weigh[:, moved] * step[moved])
                 inclusion[j, block], mean[j, block] = held, found
             left[:, block] = rest
         if sweep > _HELD_SWEEPS and np.abs(inclusion * mean - before).max(initial=0.0) < _CLOSE:

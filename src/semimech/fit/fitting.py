@@ -149,7 +149,7 @@ def fit(
         pull=steady_state_strength(searched, dataset),
         checkpoint=folder,
         progress=progress,
-        guess=FirstGuess(dataset=dataset, roster=roster, able=allowed) if is_guessed else None,
+        guess=FirstGuess(dataset=dataset, roster=roster, able=allowed, unit=problem.unit) if is_guessed else None,
     )
     begin = [] if warm is None else warm_starts(warm, roster, start, config.n_members)
     selection = select(dataset, training, searched, folds=folds, borrowed=borrowed, counts=counts, key=select_key)

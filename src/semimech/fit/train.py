@@ -132,10 +132,11 @@ class Training:
             longest = max(n_steps, *_planned_steps(program.config))
             factors = [int(runs[i].factors) for i in padded]
             drawn = [keys[i] for i in padded]
-            at = [begin[i] if begin else self._first(runs[i], keys[i]) for i in padded]
-            state = _begin(problem, compiled, drawn, longest, factors=factors, begin=at)
             file = None if self.checkpoint is None else self.checkpoint / f"{label.replace(' ', '_')}-{number}.npz"
-            if file is not None and file.exists():
+            goes_on = file is not None and file.exists()
+            at = [begin[i] if begin else self._first(runs[i], keys[i], is_guessed=not goes_on) for i in padded]
+            state = _begin(problem, compiled, drawn, longest, factors=factors, begin=at)
+            if file is not None and goes_on:
                 state = read_leaves(file, state)
             done = int(state.step[0])
             while done < n_steps:
@@ -151,10 +152,10 @@ class Training:
         state = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *finished)
         return eqx.tree_at(lambda s: s.history, state, np.asarray(state.history)[:, :n_steps])
 
-    def _first(self, run: Weights, key: PRNGKeyArray) -> CellModel:
+    def _first(self, run: Weights, key: PRNGKeyArray, *, is_guessed: bool) -> CellModel:
         """Where a run begins that goes on from none: neural parts at random, edges as the conditions that it is shown tell them."""
         model = redraw(self.start, key=jax.random.split(key)[0])
-        if self.guess is not None:
+        if self.guess is not None and is_guessed:
             shown = np.asarray(run.row)[: len(self.guess.dataset.conditions)] > 0
             model = with_weights(model, self.guess.weights(shown))
         return split_trained(model)[0]
