@@ -150,6 +150,16 @@ def test_a_gene_that_is_nearly_silent_is_measured_in_the_unit_of_the_law() -> No
     assert np.abs(found).max() < 0.11
 
 
+def test_a_law_begins_where_cells_come_to_rest() -> None:
+    """Two genes that hold each other down so hard that around unedited cells no state is stationary: a gradient from there would be none."""
+    conditions = [condition("control", 48.0), *(condition(name, 48.0) for name in genes(3))]
+    mean = np.ones((4, 3))
+    mean[1, 1] = mean[2, 0] = 5.0
+    found = guessed(dataset(conditions, mean)).weights(np.ones(4, bool))
+    assert found[0, 1] < -1.0
+    assert np.abs(np.linalg.eigvals(0.5 / np.log(2.0) * found)).max() == pytest.approx(0.9)
+
+
 def test_too_few_edits_leave_the_law_without_edges() -> None:
     """Times of one edit are no edits."""
     assert not guessed(knocked_out(-0.8, 0.3)).weights(np.ones(3, bool)).any()

@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from semimech.data import Dataset
 from semimech.experiment import Condition
-from semimech.fit.linear_law import edit_sources, relative_slope
+from semimech.fit.linear_law import ELASTICITY, STABLE, edit_sources, relative_slope
 from semimech.fit.problem import edited_genes
 from semimech.model import Roster
 
@@ -53,7 +53,10 @@ class FirstGuess:
     unit: Float[np.ndarray, " gene"]
 
     def weights(self, rows: Bool[np.ndarray, " condition"]) -> Float[np.ndarray, "gene regulator"]:
-        """Weights as some of the conditions tell them: the edges of edited regulators, zero for all others and where too few edits were measured."""
+        """Weights as some of the conditions tell them: the edges of edited regulators, zero for all others and where too few edits were measured.
+
+        Cells come to rest under such a law: where the loops of the network are too strong for that, all weights are smaller.
+        """
         shown = tuple(np.flatnonzero(rows).tolist())
         if shown not in self._known:
             self._known[shown] = self._regressed(shown)
@@ -92,7 +95,8 @@ class FirstGuess:
         able = self.able[:, edited].T & (edited[:, None] != np.arange(n_genes))
         inclusion, mean = slab_regression(read[:, edited], np.where(own, 0.0, change), ~own / (noise + MISFIT), able)
         weight[:, edited] = np.clip(inclusion * mean, -_LARGEST, _LARGEST).T
-        return weight
+        reach = float(np.abs(np.linalg.eigvals(ELASTICITY * weight[:, :n_genes])).max(initial=0.0))
+        return weight * min(1.0, STABLE / max(reach, 1e-12))
 
 
 def late_rows(conditions: Sequence[Condition]) -> Int[np.ndarray, " edit"]:
