@@ -44,7 +44,7 @@ FOUND = """\
 **What stands behind it.** Without a prior the law's network begins with the sparse regression that is listed beside it (before, it began from nothing and had .59 at size 10, .10 at size 100, .205 for RENGE). Gradient steps then fit times and saturation: they better the regression among few genes and worsen it
 among a hundred, where most of what is left to fit is noise. Prices that spare edges of the regression, or draw edges to it instead of to nothing, change little there (.20 to .30 on networks 2 and 3 at penalties .1 to 1; looked at beforehand). **So for a list of edges among a hundred genes without a prior, rank by
 what knock-outs and knock-downs did over its standard error, not by the law.** All rows of DREAM4 were looked at while the regression was made; its constants, and how much misfit it allows, were chosen on simulated screens (worlds 60 and 61 of `steady_state_loss.py`, 20 to 22 of `interpretation.py`) and on what of
-these networks the regression alone finds. Rows of network 1 of size 100 were run once more, by themselves, after the start was held to laws under which cells come to rest; no other start here had to be."""
+these networks the regression alone finds. Rows of network 1 of size 100 were run once more, by themselves, after the start was held to laws under which cells come to rest; no other start from all of a network's data had to be."""
 BEST = {"DREAM4 size 10": 0.75, "DREAM4 size 100": 0.51}
 
 
